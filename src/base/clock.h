@@ -1,0 +1,22 @@
+/* clock.h: the two clocks. Durations and deadlines use the monotonic one, network time the wall one. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Nanoseconds since some fixed point in the past; never goes back. */
+uint64_t clock_monotonic_ns(void);
+
+/* Seconds since 1970-01-01T00:00:00Z as the system clock has them. */
+uint64_t clock_wall_seconds(void);
+
+enum { CLOCK_TEXT_SIZE = sizeof("1970-01-01T00:00:00.000Z") };
+
+/* The wall time now in RFC 3339, UTC, with milliseconds. */
+void clock_wall_text(char out[static CLOCK_TEXT_SIZE]);
+
+/* `seconds` since 1970 in RFC 3339, UTC, without a fraction ("1970-01-01T00:00:00Z"). */
+void clock_format(uint64_t seconds, char out[static CLOCK_TEXT_SIZE]);
+
+#endif

@@ -1,0 +1,256 @@
+#include "base/json.h"
+
+#include "base/secret.h"
+
+#include <jansson.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* jansson has one pair of memory functions for the process. Ours charge the tree that the calling
+ * thread is parsing, and wipe what is freed. */
+static _Thread_local size_t budget = SIZE_MAX;
+static _Thread_local bool budget_passed;
+
+static void *tree_malloc(size_t size)
+{
+    if (size > budget) {
+        budget_passed = true;
+        return NULL;
+    }
+    void *block = malloc(size);
+    if (block != NULL && budget != SIZE_MAX) {
+        size_t charged = malloc_usable_size(block);
+        budget -= charged < budget ? charged : budget;
+    }
+    return block;
+}
+
+static void tree_free(void *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    size_t size = malloc_usable_size(block);
+    if (budget != SIZE_MAX) {
+        budget += size;
+    }
+    secret_wipe(block, size);
+    free(block);
+}
+
+void json_init(void)
+{
+    json_set_alloc_funcs(tree_malloc, tree_free);
+    json_object_seed(0); /* from the kernel: names from outside must not collide on purpose */
+}
+
+static const json_t *native(const struct json *value)
+{
+    return (const json_t *)(const void *)value;
+}
+
+static const struct json *wrapped(const json_t *value)
+{
+    return (const struct json *)(const void *)value;
+}
+
+/* Parses the value at the start of the text; with `used_out`, something may follow it. `place` is the
+ * text's own offset in what the user sent, for messages. */
+static struct result parse_value(const char *text, size_t size, size_t place, size_t *used_out,
+                                 struct json **out, struct detail *detail)
+{
+    size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+    flags |= used_out == NULL ? 0 : JSON_DISABLE_EOF_CHECK;
+    size_t bound = size > SIZE_MAX / 2 / JSON_TREE_FACTOR ? SIZE_MAX / 2 : size * JSON_TREE_FACTOR;
+    json_error_t error = { 0 };
+    budget = bound < JSON_TREE_MIN ? JSON_TREE_MIN : bound;
+    budget_passed = false;
+    json_t *root = json_loadb(text, size, flags, &error);
+    budget = SIZE_MAX;
+    if (root == NULL) {
+        ENSURE(!budget_passed, LIMIT, "JSON has too many values for its size");
+        detail_set(detail, "byte %zu (%s)", place + (size_t)error.position, error.text);
+        return FAIL(BAD_INPUT, "not valid JSON");
+    }
+    if (used_out != NULL) {
+        *used_out = (size_t)error.position;
+    }
+    *out = (struct json *)(void *)root;
+    return OK;
+}
+
+RESULT json_parse(const char *text, size_t size, struct json **out, struct detail *detail)
+{
+    return parse_value(text, size, 0, NULL, out, detail);
+}
+
+void json_free(struct json *root)
+{
+    json_decref((json_t *)(void *)root);
+}
+
+enum json_kind json_kind(const struct json *value)
+{
+    if (value == NULL) {
+        return JSON_KIND_NULL;
+    }
+    static const enum json_kind kinds[] = {
+        [JSON_OBJECT] = JSON_KIND_OBJECT,   [JSON_ARRAY] = JSON_KIND_ARRAY,
+        [JSON_STRING] = JSON_KIND_STRING,   [JSON_INTEGER] = JSON_KIND_INTEGER,
+        [JSON_REAL] = JSON_KIND_REAL,       [JSON_TRUE] = JSON_KIND_BOOLEAN,
+        [JSON_FALSE] = JSON_KIND_BOOLEAN,   [JSON_NULL] = JSON_KIND_NULL,
+    };
+    return kinds[json_typeof(native(value))];
+}
+
+const struct json *json_member(const struct json *object, const char *name)
+{
+    return wrapped(json_object_get(native(object), name));
+}
+
+size_t json_count(const struct json *array_or_object)
+{
+    const json_t *value = native(array_or_object);
+    return json_is_object(value) ? json_object_size(value) : json_array_size(value);
+}
+
+const struct json *json_item(const struct json *array, size_t index)
+{
+    return wrapped(json_array_get(native(array), index));
+}
+
+const char *json_as_text(const struct json *string, size_t *size_out)
+{
+    const json_t *value = native(string);
+    if (!json_is_string(value)) {
+        return NULL;
+    }
+    if (size_out != NULL) {
+        *size_out = json_string_length(value);
+    }
+    return json_string_value(value);
+}
+
+bool json_as_boolean(const struct json *boolean, bool *out)
+{
+    const json_t *value = native(boolean);
+    if (!json_is_boolean(value)) {
+        return false;
+    }
+    *out = json_is_true(value);
+    return true;
+}
+
+bool json_as_integer(const struct json *integer, int64_t *out)
+{
+    const json_t *value = native(integer);
+    if (!json_is_integer(value)) {
+        return false;
+    }
+    *out = json_integer_value(value);
+    return true;
+}
+
+RESULT json_each(const struct json *object,
+                 struct result (*visit)(const char *name, const struct json *value, void *context),
+                 void *context)
+{
+    /* jansson's iterators take a pointer that is not const, though they change nothing. */
+    json_t *value = (json_t *)(uintptr_t)object;
+    for (void *at = json_object_iter(value); at != NULL; at = json_object_iter_next(value, at)) {
+        TRY(visit(json_object_iter_key(at), wrapped(json_object_iter_value(at)), context));
+    }
+    return OK;
+}
+
+static void skip_space(struct json_stream *stream)
+{
+    while (stream->position < stream->size &&
+           memchr(" \t\r\n", stream->text[stream->position], 4) != NULL) {
+        stream->position++;
+    }
+}
+
+/* Goes over `wanted` and the space before it. */
+static bool take(struct json_stream *stream, char wanted)
+{
+    skip_space(stream);
+    if (stream->position >= stream->size || stream->text[stream->position] != wanted) {
+        return false;
+    }
+    stream->position++;
+    return true;
+}
+
+static struct result expected(const struct json_stream *stream, const char *wanted,
+                              struct detail *detail)
+{
+    detail_set(detail, "byte %zu (%s expected)", stream->position, wanted);
+    return FAIL(BAD_INPUT, "not valid JSON");
+}
+
+RESULT json_stream_open(const char *text, size_t size, struct json_stream *stream,
+                        struct detail *detail)
+{
+    *stream = (struct json_stream){ .text = text, .size = size };
+    return take(stream, '{') ? OK : expected(stream, "'{'", detail);
+}
+
+/* At the end of a level sets `*end_out`; otherwise goes over the comma before the next entry. */
+static struct result next_entry(struct json_stream *stream, char end, bool *end_out,
+                                struct detail *detail)
+{
+    *end_out = take(stream, end);
+    if (*end_out) {
+        stream->started = true; /* what was stepped into was an entry of the level above */
+        return OK;
+    }
+    if (stream->started && !take(stream, ',')) {
+        return expected(stream, "','", detail);
+    }
+    stream->started = true;
+    return OK;
+}
+
+RESULT json_stream_member(struct json_stream *stream, char *name, size_t name_size, bool *end_out,
+                          struct detail *detail)
+{
+    TRY(next_entry(stream, '}', end_out, detail));
+    if (*end_out) {
+        skip_space(stream);
+        return stream->position == stream->size ? OK : expected(stream, "end of text", detail);
+    }
+    CLEANUP(json_free_ptr) struct json *text = NULL;
+    TRY(json_stream_value(stream, &text, detail));
+    const char *characters = json_as_text(text, NULL);
+    if (characters == NULL) {
+        return expected(stream, "a member's name", detail);
+    }
+    snprintf(name, name_size, "%s", characters);
+    return take(stream, ':') ? OK : expected(stream, "':'", detail);
+}
+
+RESULT json_stream_value(struct json_stream *stream, struct json **out, struct detail *detail)
+{
+    skip_space(stream);
+    size_t used = 0;
+    TRY(parse_value(stream->text + stream->position, stream->size - stream->position,
+                    stream->position, &used, out, detail));
+    stream->position += used;
+    return OK;
+}
+
+RESULT json_stream_array(struct json_stream *stream, struct detail *detail)
+{
+    if (!take(stream, '[')) {
+        return expected(stream, "'['", detail);
+    }
+    stream->started = false;
+    return OK;
+}
+
+RESULT json_stream_element(struct json_stream *stream, bool *end_out, struct detail *detail)
+{
+    return next_entry(stream, ']', end_out, detail);
+}

@@ -1,0 +1,55 @@
+#include "base/hex.h"
+#include "harness.h"
+
+#include <stdint.h>
+
+TEST(writes_lower_case_with_prefix)
+{
+    char text[HEX_TEXT_SIZE(3)];
+    hex_encode((const uint8_t[]){ 0x00, 0xAB, 0xff }, 3, text);
+    CHECK_TEXT(text, "0x00abff");
+}
+
+TEST(reads_both_cases_with_and_without_prefix)
+{
+    static const char *const spellings[] = { "0x00abff", "0X00ABFF", "00aBfF" };
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t bytes[3];
+        CHECK_OK(hex_decode(spellings[i], strlen(spellings[i]), bytes, 3));
+        CHECK(memcmp(bytes, (const uint8_t[]){ 0x00, 0xAB, 0xff }, 3) == 0);
+    }
+}
+
+TEST(every_byte_is_judged_as_isxdigit_would)
+{
+    for (int c = 0; c < 256; c++) {
+        char text[2] = { '0', (char)c };
+        uint8_t byte = 0;
+        bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        CHECK(is_ok(hex_decode(text, 2, &byte, 1)) == digit);
+    }
+}
+
+TEST(refuses_other_lengths)
+{
+    uint8_t bytes[2];
+    static const char *const wrong[] = { "", "0x", "0xabc", "0xab", "0xabcdef", "abcde", "abcdef" };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        CHECK_FAILS(BAD_INPUT, hex_decode(wrong[i], strlen(wrong[i]), bytes, 2));
+    }
+    CHECK_FAILS(LIMIT, hex_decode("00", 2, bytes, SIZE_MAX));
+}
+
+TEST(tells_the_decoded_size)
+{
+    size_t size = 99;
+    CHECK_OK(hex_decoded_size("0x", 2, &size));
+    CHECK(size == 0);
+    CHECK_OK(hex_decoded_size("abcd", 4, &size));
+    CHECK(size == 2);
+    CHECK_FAILS(BAD_INPUT, hex_decoded_size("0xabc", 5, &size));
+}
+
+HARNESS_TESTS(T(writes_lower_case_with_prefix), T(reads_both_cases_with_and_without_prefix),
+              T(every_byte_is_judged_as_isxdigit_would), T(refuses_other_lengths),
+              T(tells_the_decoded_size))
