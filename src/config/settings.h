@@ -1,0 +1,98 @@
+/* settings.h: every setting there is: one table drives parsing, validation, --help, the example file
+ * and the reference page. Values come from the YAML file, then the environment (CONTAINMENT_SERVER__…),
+ * then the command line; each remembers where it came from. */
+#ifndef CONFIG_SETTINGS_H
+#define CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text_list {
+    char **items;
+    size_t count;
+};
+
+/* The values. Texts are never NULL after loading: an unset one is "". */
+struct settings {
+    struct {
+        char *listen_address;
+        uint64_t listen_port;
+        uint64_t io_threads; /* 0: as many as the CPUs ask for */
+        uint64_t max_connections;
+        uint64_t max_body_bytes;
+        uint64_t idle_timeout_seconds;
+        uint64_t request_timeout_seconds;
+    } server;
+    struct {
+        bool enabled;
+        char *listen_address;
+        uint64_t listen_port;
+        uint64_t refresh_interval_seconds;
+    } metrics;
+    char *network;
+    struct {
+        uint64_t workers; /* 0: one a CPU */
+        uint64_t queue_limit;
+        uint64_t deadline_seconds;
+    } signing;
+    struct {
+        struct text_list paths;
+        char *keystores_path;
+        char *keystores_passwords_path;
+        char *keystores_password_file;
+        uint64_t keystore_load_concurrency;
+        uint64_t raw_load_concurrency;
+        uint64_t kdf_memory_mib; /* 0: half of what the machine has free */
+        bool strict;
+    } filesystem; /* key_sources.filesystem */
+    struct {
+        bool enabled;
+        uint64_t max_concurrent_reads;
+        uint64_t max_concurrent_writes;
+        uint64_t request_timeout_seconds;
+        uint64_t max_items_per_request;
+    } key_manager_api; /* http.key_manager_api */
+    struct {
+        char *backend;
+        char *path;
+        struct {
+            bool enabled;
+            uint64_t epochs_to_keep;
+            uint64_t interval_seconds;
+        } pruning;
+    } anti_slashing;
+    struct {
+        char *level;
+        char *format;
+    } logging;
+    struct {
+        bool allow_unlocked;
+    } memory;
+};
+
+enum setting_kind {
+    SETTING_TEXT,
+    SETTING_CHOICE, /* one of `choices` */
+    SETTING_NUMBER, /* min <= value <= max */
+    SETTING_BOOLEAN,
+    SETTING_LIST, /* YAML sequence, or text with commas */
+};
+
+/* One line of the table. */
+struct setting {
+    const char *name; /* dotted, as in the YAML file: "server.listen_port" */
+    enum setting_kind kind;
+    size_t offset;         /* of the value in struct settings */
+    const char *standard;  /* default, as text */
+    const char *help;      /* one or two sentences; what it does, and when to change it */
+    uint64_t min, max;     /* SETTING_NUMBER */
+    const char *choices;   /* SETTING_CHOICE: "a|b|c" */
+    const char *flag;      /* a further command-line flag beside --server-listen-port, or NULL */
+    const char *example;   /* what the example file shows commented out instead of the default, or NULL */
+};
+
+extern const struct setting settings_table[];
+extern const size_t settings_table_size;
+
+#endif

@@ -1,0 +1,56 @@
+/* history.h: all that is known of what one validator signed, and how two such histories become one.
+ * Pure. */
+#ifndef SLASHING_HISTORY_H
+#define SLASHING_HISTORY_H
+
+#include "base/cleanup.h"
+#include "base/detail.h"
+#include "base/result.h"
+#include "slashing/rules.h"
+
+#include <stddef.h>
+
+enum { HISTORY_RECORDS_MAX = 4 * 1000 * 1000 }; /* of each kind, for one validator */
+
+struct history {
+    struct pubkey pubkey;
+    struct watermarks marks;
+    struct signed_block *blocks; /* sorted by slot, one for a slot */
+    size_t block_count;
+    size_t block_capacity;
+    struct signed_attestation *attestations; /* sorted by target, one for a target */
+    size_t attestation_count;
+    size_t attestation_capacity;
+};
+
+/* Releases the records; the history is empty afterwards. Accepts a zeroed one. */
+void history_done(struct history *history);
+
+/* Appends without sorting or checking; history_normalize() or history_merge() follows.
+ * LIMIT: over HISTORY_RECORDS_MAX. UNAVAILABLE: no memory. */
+RESULT history_add_block(struct history *history, const struct signed_block *block);
+RESULT history_add_attestation(struct history *history,
+                               const struct signed_attestation *attestation);
+
+/* What to do with an import that contradicts what is known, or itself. */
+enum conflict_policy {
+    CONFLICT_REFUSE, /* fail and name the entry */
+    CONFLICT_RAISE,  /* keep one record and raise the watermarks over all that are involved, so that
+                        nothing which could depend on the lost detail is signed */
+};
+
+/* Merges `added` (in any order, as it came from outside) into `known`. Every record of both stays
+ * represented: as a record, or, with CONFLICT_RAISE, under the watermarks. The marks become the higher of
+ * those of `known` and of the lowest slot, source and target in `added` (EIP-3076 conditions 2, 4, 5).
+ * Two records of one slot or target with the same root are one; one with a root wins over one without.
+ * A slashable pair, or a source after its target: REFUSED under CONFLICT_REFUSE, `detail` naming the
+ * entry; `known` is unchanged then. */
+RESULT history_merge(struct history *known, const struct history *added,
+                     enum conflict_policy policy, struct detail *detail);
+
+/* True when no two of the records are slashable together; else `detail` names a pair. */
+bool history_is_clean(const struct history *history, struct detail *detail);
+
+struct peaks history_peaks(const struct history *history);
+
+#endif
