@@ -17,12 +17,13 @@ RESULT config_new(struct config **out);
 void config_free(struct config *config); /* accepts NULL */
 DEFINE_CLEANUP(struct config, config_free);
 
-/* Each overrides what was set before it. Order: file, environment, flags. Every failure is BAD_INPUT
- * (NOT_FOUND: no such file) with `detail` naming the place ("config.yaml line 7: server.listen_prt")
- * and, for an unknown name, the nearest one ("did you mean server.listen_port?"). */
+/* Each overrides what was set before it. Order: file, environment, flags. Every failure is
+ * BAD_INPUT (NOT_FOUND: no such file) with `detail` naming the place ("config.yaml line 7:
+ * server.listen_prt") and, for an unknown name, the nearest one ("did you mean
+ * server.listen_port?"). */
 RESULT config_read_file(struct config *config, const char *path, struct detail *detail);
-/* `environment` is environ. Names start with CONTAINMENT_, levels are divided by __, any case. Unknown
- * ones are errors, except CONTAINMENT_CONFIG. */
+/* `environment` is environ. Names start with CONTAINMENT_, levels are divided by __, any case.
+ * Unknown ones are errors, except CONTAINMENT_CONFIG. */
 RESULT config_read_environment(struct config *config, char *const *environment,
                                struct detail *detail);
 /* One flag: --name value or --name=value, or --name for a boolean. `*used_out` is the number of

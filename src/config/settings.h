@@ -1,6 +1,6 @@
-/* settings.h: every setting there is: one table drives parsing, validation, --help, the example file
- * and the reference page. Values come from the YAML file, then the environment (CONTAINMENT_SERVER__…),
- * then the command line; each remembers where it came from. */
+/* settings.h: every setting there is: one table drives parsing, validation, --help, the example
+ * file and the reference page. Values come from the YAML file, then the environment
+ * (CONTAINMENT_SERVER__…), then the command line; each remembers where it came from. */
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
 
@@ -83,13 +83,14 @@ enum setting_kind {
 struct setting {
     const char *name; /* dotted, as in the YAML file: "server.listen_port" */
     enum setting_kind kind;
-    size_t offset;         /* of the value in struct settings */
-    const char *standard;  /* default, as text */
-    const char *help;      /* one or two sentences; what it does, and when to change it */
-    uint64_t min, max;     /* SETTING_NUMBER */
-    const char *choices;   /* SETTING_CHOICE: "a|b|c" */
-    const char *flag;      /* a further command-line flag beside --server-listen-port, or NULL */
-    const char *example;   /* what the example file shows commented out instead of the default, or NULL */
+    size_t offset;        /* of the value in struct settings */
+    const char *standard; /* default, as text */
+    const char *help;     /* one or two sentences; what it does, and when to change it */
+    uint64_t min, max;    /* SETTING_NUMBER */
+    const char *choices;  /* SETTING_CHOICE: "a|b|c" */
+    const char *flag;     /* a further command-line flag beside --server-listen-port, or NULL */
+    const char
+        *example; /* what the example file shows commented out instead of the default, or NULL */
 };
 
 extern const struct setting settings_table[];

@@ -52,8 +52,8 @@ const struct network *network_find(const char *name);
 /* Reads a consensus-layer config.yaml (upper-case names as in the consensus specifications:
  * PRESET_BASE, CONFIG_NAME, SECONDS_PER_SLOT, GENESIS_FORK_VERSION, ALTAIR_FORK_VERSION,
  * ALTAIR_FORK_EPOCH, …), to which two lines must have been added that such files do not have:
- * GENESIS_VALIDATORS_ROOT and GENESIS_TIME. Other names are ignored. BAD_INPUT names the line or the
- * missing name in `detail`. */
+ * GENESIS_VALIDATORS_ROOT and GENESIS_TIME. Other names are ignored. BAD_INPUT names the line or
+ * the missing name in `detail`. */
 RESULT network_parse(const char *yaml, size_t size, struct network *out, struct detail *detail);
 
 /* FORK_COUNT when `name` ("PHASE0", … upper case) is no fork. */

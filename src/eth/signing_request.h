@@ -2,9 +2,9 @@
  * Pure. Follows Web3Signer's API: reference signers.md sections 1.2, 1.5, 2 and 4.
  *
  * Tolerant where clients differ: unknown members are ignored; hex with or without 0x; numbers as
- * decimal text or JSON integers; `signingRoot` or `signing_root`; `type` in any case; both spellings
- * and both shapes (bare, or {"version","data"}) of the types for which clients disagree. Strict about
- * everything that is hashed. */
+ * decimal text or JSON integers; `signingRoot` or `signing_root`; `type` in any case; both
+ * spellings and both shapes (bare, or {"version","data"}) of the types for which clients disagree.
+ * Strict about everything that is hashed. */
 #ifndef ETH_SIGNING_REQUEST_H
 #define ETH_SIGNING_REQUEST_H
 
@@ -72,8 +72,8 @@ RESULT signing_request_parse(const char *body, size_t size, struct signing_reque
 /* Frees the body; accepts a zeroed request. */
 void signing_request_done(struct signing_request *request);
 
-/* Computes the signing root and, when the body carries one, compares it. BAD_INPUT with the member's
- * path in `detail` ("attestation.source.epoch"), or with both roots when they differ. */
+/* Computes the signing root and, when the body carries one, compares it. BAD_INPUT with the
+ * member's path in `detail` ("attestation.source.epoch"), or with both roots when they differ. */
 RESULT signing_request_resolve(const struct signing_request *request, const struct network *network,
                                struct signing_target *out, struct detail *detail);
 

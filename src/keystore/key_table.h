@@ -1,5 +1,6 @@
-/* key_table.h: the loaded keys, by public key. The secrets are in the vault; a key that is in use stays
- * usable, and its secret in place, until the last user releases it. All calls are thread-safe. */
+/* key_table.h: the loaded keys, by public key. The secrets are in the vault; a key that is in use
+ * stays usable, and its secret in place, until the last user releases it. All calls are
+ * thread-safe. */
 #ifndef KEYSTORE_KEY_TABLE_H
 #define KEYSTORE_KEY_TABLE_H
 
@@ -29,8 +30,8 @@ DEFINE_CLEANUP(struct key_table, key_table_free);
 
 /* Derives the public key, compares it with `claimed` (may be NULL) and adds the key. `path` is the
  * EIP-2335 derivation path or "". BAD_INPUT: no valid secret key, or not that of the claimed public
- * key. REFUSED: already loaded; the one that is there stays. LIMIT, UNAVAILABLE: as vault_put(). On OK
- * and on REFUSED `pubkey_out` (may be NULL) is the derived key. */
+ * key. REFUSED: already loaded; the one that is there stays. LIMIT, UNAVAILABLE: as vault_put(). On
+ * OK and on REFUSED `pubkey_out` (may be NULL) is the derived key. */
 RESULT key_table_add(struct key_table *table, const struct secret32 *secret,
                      const struct pubkey *claimed, enum key_origin origin, const char *path,
                      struct pubkey *pubkey_out);

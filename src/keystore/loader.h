@@ -22,13 +22,13 @@ enum {
 struct loader_settings {
     const char *const *paths; /* directories of *.yaml / *.yml descriptors */
     size_t path_count;
-    const char *keystores_path;       /* bulk directory of *.json keystores, or NULL */
-    const char *passwords_path;       /* directory of <keystore name>.txt, … */
-    const char *password_file;        /* … or one password for all; exactly one of the two */
-    size_t keystore_concurrency;      /* at most so many key derivations at once (and never more than
-                                         CPUs) */
+    const char *keystores_path;  /* bulk directory of *.json keystores, or NULL */
+    const char *passwords_path;  /* directory of <keystore name>.txt, … */
+    const char *password_file;   /* … or one password for all; exactly one of the two */
+    size_t keystore_concurrency; /* at most so many key derivations at once (and never more than
+                                    CPUs) */
     size_t raw_concurrency;
-    size_t kdf_memory_max;            /* bytes that all derivations together may take */
+    size_t kdf_memory_max; /* bytes that all derivations together may take */
 };
 
 /* What the last load did. */
@@ -50,9 +50,9 @@ RESULT loader_new(const struct loader_settings *settings, struct key_table *tabl
 void loader_free(struct loader *loader); /* accepts NULL; no load may run */
 DEFINE_CLEANUP(struct loader, loader_free);
 
-/* Loads, or loads again. One call at a time. Bad files are counted, logged with name and reason, and do
- * not stop the others. UNAVAILABLE: a directory cannot be read at all (`detail` names it); nothing is
- * removed then. */
+/* Loads, or loads again. One call at a time. Bad files are counted, logged with name and reason,
+ * and do not stop the others. UNAVAILABLE: a directory cannot be read at all (`detail` names it);
+ * nothing is removed then. */
 RESULT loader_run(struct loader *loader, struct loader_report *out, struct detail *detail);
 
 /* Lets a running loader_run() end early, from any thread; used at shutdown. */

@@ -40,11 +40,11 @@ enum conflict_policy {
 };
 
 /* Merges `added` (in any order, as it came from outside) into `known`. Every record of both stays
- * represented: as a record, or, with CONFLICT_RAISE, under the watermarks. The marks become the higher of
- * those of `known` and of the lowest slot, source and target in `added` (EIP-3076 conditions 2, 4, 5).
- * Two records of one slot or target with the same root are one; one with a root wins over one without.
- * A slashable pair, or a source after its target: REFUSED under CONFLICT_REFUSE, `detail` naming the
- * entry; `known` is unchanged then. */
+ * represented: as a record, or, with CONFLICT_RAISE, under the watermarks. The marks become the
+ * higher of those of `known` and of the lowest slot, source and target in `added` (EIP-3076
+ * conditions 2, 4, 5). Two records of one slot or target with the same root are one; one with a
+ * root wins over one without. A slashable pair, or a source after its target: REFUSED under
+ * CONFLICT_REFUSE, `detail` naming the entry; `known` is unchanged then. */
 RESULT history_merge(struct history *known, const struct history *added,
                      enum conflict_policy policy, struct detail *detail);
 

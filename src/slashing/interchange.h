@@ -1,5 +1,6 @@
-/* interchange.h: the EIP-3076 interchange format, version 5: reading it into a store, writing one out
- * of a store. Follows https://eips.ethereum.org/EIPS/eip-3076 (format, conditions on import). */
+/* interchange.h: the EIP-3076 interchange format, version 5: reading it into a store, writing one
+ * out of a store. Follows https://eips.ethereum.org/EIPS/eip-3076 (format, conditions on import).
+ */
 #ifndef SLASHING_INTERCHANGE_H
 #define SLASHING_INTERCHANGE_H
 
@@ -25,8 +26,8 @@ struct interchange_summary {
 
 /* Reads a whole file and calls `visit` with each validator's history (unsorted, unchecked, marks
  * empty). Entries of one public key that stand apart are visited apart. BAD_INPUT names the entry
- * ("data[3].signed_blocks[0].slot") in `detail`: not JSON, version other than 5, a genesis validators
- * root other than `genesis_validators_root`, a wrong key, number or root. */
+ * ("data[3].signed_blocks[0].slot") in `detail`: not JSON, version other than 5, a genesis
+ * validators root other than `genesis_validators_root`, a wrong key, number or root. */
 RESULT interchange_read(const char *text, size_t size, const struct root *genesis_validators_root,
                         struct result (*visit)(const struct history *history, void *context),
                         void *context, struct detail *detail);
@@ -37,8 +38,9 @@ RESULT interchange_import(struct slashing_store *store, const char *text, size_t
                           bool dry_run, struct interchange_summary *summary_out,
                           struct detail *detail);
 
-/* Writes an interchange file piece by piece: begin, one call a history, end. Watermarks that no record
- * stands for are written as records without a signing root, so that an importer is bound by them. */
+/* Writes an interchange file piece by piece: begin, one call a history, end. Watermarks that no
+ * record stands for are written as records without a signing root, so that an importer is bound by
+ * them. */
 struct interchange_writer {
     struct buf *out;
     size_t validators;
@@ -49,7 +51,8 @@ void interchange_write_history(struct interchange_writer *writer, const struct h
 void interchange_write_end(struct interchange_writer *writer);
 
 /* Exports the given validators, or all of the store when `pubkeys` is NULL, to a stream. Unknown
- * validators are left out. UNAVAILABLE: the store or the stream failed; what was written is useless. */
+ * validators are left out. UNAVAILABLE: the store or the stream failed; what was written is
+ * useless. */
 RESULT interchange_export(struct slashing_store *store, const struct root *genesis_validators_root,
                           const struct pubkey *pubkeys, size_t pubkey_count, FILE *out,
                           struct interchange_summary *summary_out, struct detail *detail);
