@@ -105,15 +105,12 @@ static void close_listeners(struct http_loop *loop)
     }
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *context)
+/* Does what other threads asked for. True: the loop shall end. */
+static bool work_off_posted(struct http_loop *loop)
 {
-    struct http_loop *loop = context;
     struct http_exchange *answered = NULL;
     struct handed_connection *handed = NULL;
     bool stop = false;
-    uint64_t count = 0;
-    (void)what;
-    (void)!read(fd, &count, sizeof(count));
     take_posted(loop, &answered, &handed, &stop);
     open_handed(loop, handed);
     while (answered != NULL) {
@@ -121,6 +118,16 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
         http_connection_finish(answered);
         answered = next;
     }
+    return stop;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *context)
+{
+    struct http_loop *loop = context;
+    uint64_t count = 0;
+    (void)what;
+    (void)!read(fd, &count, sizeof(count));
+    bool stop = work_off_posted(loop);
     if (atomic_load(&loop->server->draining)) {
         close_listeners(loop);
         close_idle(loop);
@@ -198,6 +205,7 @@ void http_loop_free(struct http_loop *loop)
     if (loop == NULL) {
         return;
     }
+    (void)work_off_posted(loop);
     for (size_t state = 0; state < CONNECTION_STATES; state++) {
         while (loop->lists[state].first != NULL) {
             http_connection_close(loop->lists[state].first);

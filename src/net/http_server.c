@@ -47,15 +47,19 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
     return OK;
 }
 
+void http_server_stop(struct http_server *server)
+{
+    for (unsigned i = 0; server != NULL && i < server->loop_count; i++) {
+        http_loop_stop(server->loops[i]);
+    }
+}
+
 void http_server_free(struct http_server *server)
 {
     if (server == NULL) {
         return;
     }
-    /* The threads first: they use the listeners. */
-    for (unsigned i = 0; i < server->loop_count; i++) {
-        http_loop_stop(server->loops[i]);
-    }
+    http_server_stop(server); /* the threads first: they use the listeners */
     for (size_t i = 0; i < server->listener_count; i++) {
         http_listener_close(&server->listeners[i]);
     }

@@ -32,7 +32,8 @@ typedef void (*http_handler)(struct http_exchange *exchange, void *context);
 
 RESULT http_server_new(const struct http_server_settings *settings, struct http_server **out);
 
-/* Closes everything at once and frees. No exchange may be unanswered. Accepts NULL. */
+/* Closes everything at once and frees. No exchange may be unanswered, or be answered from now on.
+ * Accepts NULL. */
 void http_server_free(struct http_server *server);
 DEFINE_CLEANUP(struct http_server, http_server_free);
 
@@ -48,6 +49,10 @@ RESULT http_server_start(struct http_server *server);
 /* Closes the listeners and the idle connections; requests under way are answered, with
  * "Connection: close". True when all are answered and sent, false after `timeout_s`. */
 bool http_server_drain(struct http_server *server, unsigned timeout_s);
+
+/* Ends the threads: no handler is called any more. Exchanges may still be answered; http_server_free()
+ * sends what fits the sockets. Accepts NULL. */
+void http_server_stop(struct http_server *server);
 
 /* The request, until the response is given. */
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
