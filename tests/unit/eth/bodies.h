@@ -11,6 +11,7 @@
 #define R(byte)      "'0x" TWICE(SIXTEEN(byte)) "'"
 #define SIGNATURE    "'0x" TWICE(SIXTEEN("a1")) FOUR(SIXTEEN("a1")) "'"
 #define PUBKEY       "'0x" TWICE(SIXTEEN("b2")) SIXTEEN("b2") "'"
+#define PUBKEY_2     "'0x" TWICE(SIXTEEN("e5")) SIXTEEN("e5") "'"
 #define ADDRESS      "'0x" SIXTEEN("cc") FOUR("cc") "'"
 #define ADDRESS_2    "'0x" SIXTEEN("dd") FOUR("dd") "'"
 #define LOGS_BLOOM   "'0x" SIXTEEN(SIXTEEN("00")) "'"
@@ -54,12 +55,31 @@ static const struct {
       ",'state_root':" R("55") ",'body':{'randao_reveal':" SIGNATURE
       ",'eth1_data':{'deposit_root':" R("77") ",'deposit_count':'8','block_hash':" R("88")
       "},'graffiti':" R("00")
-      ",'proposer_slashings':[],'attester_slashings':[],"
-      "'attestations':[{'aggregation_bits':'0x0103','data':{'slot':'11649056','index':'7',"
+      ",'proposer_slashings':[{'signed_header_1':{'message':{'slot':'11649024',"
+      "'proposer_index':'5','parent_root':" R("44") ",'state_root':" R("55") ",'body_root':"
+      R("66") "},'signature':" SIGNATURE
+      "},'signed_header_2':{'message':{'slot':'1','proposer_index':'5','parent_root':" R("44")
+      ",'state_root':" R("55") ",'body_root':" R("66") "},'signature':" SIGNATURE
+      "}}],'attester_slashings':[{'attestation_1':{'attesting_indices':['1','2','3','4',"
+      "'5'],'data':{'slot':'11649056','index':'7','beacon_block_root':" R("11")
+      ",'source':{'epoch':'364031','root':" R("22") "},'target':{'epoch':'364033','root':"
+      R("33") "}},'signature':" SIGNATURE
+      "},'attestation_2':{'attesting_indices':[],'data':{'slot':'2','index':'7',"
       "'beacon_block_root':" R("11") ",'source':{'epoch':'364031','root':" R("22")
       "},'target':{'epoch':'364033','root':" R("33") "}},'signature':" SIGNATURE
-      "}],'deposits':[],'voluntary_exits':[]}}}",
-      "0x126aaf1040ff31bafb3bbeb8a70d79141683664d1b878f617e36370008432096",
+      "}}],'attestations':[{'aggregation_bits':'0x0103','data':{'slot':'11649056',"
+      "'index':'7','beacon_block_root':" R("11") ",'source':{'epoch':'364031','root':" R("22")
+      "},'target':{'epoch':'364033','root':" R("33") "}},'signature':" SIGNATURE
+      "}],'deposits':[{'proof':[" R("00") "," R("01") "," R("02") "," R("03") "," R("04") ","
+      R("05") "," R("06") "," R("07") "," R("08") "," R("09") "," R("10") "," R("11") ","
+      R("12") "," R("13") "," R("14") "," R("15") "," R("16") "," R("17") "," R("18") ","
+      R("19") "," R("20") "," R("21") "," R("22") "," R("23") "," R("24") "," R("25") ","
+      R("26") "," R("27") "," R("28") "," R("29") "," R("30") "," R("31") "," R("32")
+      "],'data':{'pubkey':" PUBKEY ",'withdrawal_credentials':" R("99")
+      ",'amount':'32000000000','signature':" SIGNATURE
+      "}}],'voluntary_exits':[{'message':{'epoch':'1','validator_index':'2'},'signature':"
+      SIGNATURE "}]}}}",
+      "0xfb859d390d4d8402ffcae28af932b7dd07e4d72941fe0db3b98940d77f887e93",
     },
     [BODY_HEADER] = {
       "{'type':'BLOCK_V2'," FORK_INFO
@@ -170,10 +190,16 @@ static const struct {
       "'address':" ADDRESS
       ",'amount':'3'}],'blob_gas_used':'5','excess_blob_gas':'6',"
       "'block_access_list':'0xc0','slot_number':'11649024'},"
-      "'execution_requests':{'deposits':[],'withdrawals':[],'consolidations':[],"
-      "'builder_deposits':[],'builder_exits':[]},'builder_index':'1','beacon_block_root':"
-      R("06") ",'parent_beacon_block_root':" R("07") "}}}",
-      "0xcf29d97eb7af60024169b5b896da6033a7ef562d3ab83aacad0776fa8124996c",
+      "'execution_requests':{'deposits':[{'pubkey':" PUBKEY ",'withdrawal_credentials':"
+      R("08") ",'amount':'1','signature':" SIGNATURE
+      ",'index':'2'}],'withdrawals':[{'source_address':" ADDRESS ",'validator_pubkey':" PUBKEY
+      ",'amount':'3'}],'consolidations':[{'source_address':" ADDRESS ",'source_pubkey':"
+      PUBKEY ",'target_pubkey':" PUBKEY_2 "}],'builder_deposits':[{'pubkey':" PUBKEY
+      ",'withdrawal_credentials':" R("09") ",'amount':'4','signature':" SIGNATURE
+      "}],'builder_exits':[{'source_address':" ADDRESS_2 ",'pubkey':" PUBKEY
+      "}]},'builder_index':'1','beacon_block_root':" R("06") ",'parent_beacon_block_root':"
+      R("07") "}}}",
+      "0xa0c9e757bafb71c09e28b9d035a3211776073ca943bbd39b4bbd845f151d4c7d",
     },
     [BODY_PAYLOAD_ATTESTATION] = {
       "{'type':'PAYLOAD_ATTESTATION_MESSAGE'," FORK_INFO

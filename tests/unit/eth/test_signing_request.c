@@ -6,7 +6,7 @@
 
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
-enum { TEXT_SIZE = 8192 };
+enum { TEXT_SIZE = 16384 };
 
 /* The text with its first `from` replaced; a test that replaces nothing would test nothing. */
 static const char *with(const char *text, const char *from, const char *to)
