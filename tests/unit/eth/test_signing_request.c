@@ -119,6 +119,19 @@ TEST(a_request_that_names_another_root_is_refused_with_both)
     }
 }
 
+TEST(a_root_that_differs_in_any_one_digit_is_another)
+{
+    char member[256];
+    for (size_t i = 0; i < 64; i++) {
+        struct signing_target target;
+        snprintf(member, sizeof(member), "'signingRoot':'%s'", bodies[BODY_ATTESTATION].root);
+        char *digit = member + sizeof("'signingRoot':'0x") - 1 + i;
+        *digit = *digit == '0' ? '1' : '0';
+        CHECK_FAILS(BAD_INPUT,
+                    resolve(with_member(bodies[BODY_ATTESTATION].text, member), &target, NULL));
+    }
+}
+
 TEST(spellings_that_name_two_roots_are_refused_even_when_one_is_right)
 {
     char member[256];
@@ -514,6 +527,7 @@ TEST(operations_have_their_names)
 HARNESS_TESTS(T(every_kind_of_request_gives_the_known_root),
               T(a_request_that_names_its_root_under_either_spelling_is_taken),
               T(a_request_that_names_another_root_is_refused_with_both),
+              T(a_root_that_differs_in_any_one_digit_is_another),
               T(spellings_that_name_two_roots_are_refused_even_when_one_is_right),
               T(a_root_that_is_none_is_refused),
               T(blocks_and_attestations_say_what_slashing_protection_needs),
