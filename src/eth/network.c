@@ -184,11 +184,13 @@ static bool is_given(const struct draft *draft, size_t row)
     return (draft->given >> row & 1) != 0;
 }
 
+/* SETTING_COUNT: a name that is not wanted. */
 static size_t setting_find(const yaml_event_t *name)
 {
+    const char *text = (const char *)name->data.scalar.value;
     size_t row = 0;
     while (row < SETTING_COUNT &&
-           strcmp(settings[row].name, (const char *)name->data.scalar.value) != 0) {
+           (strcmp(settings[row].name, text) != 0 || strlen(text) != name->data.scalar.length)) {
         row++;
     }
     return row;

@@ -58,8 +58,8 @@ const struct preset *preset_find(const char *name);
  * PRESET_BASE, CONFIG_NAME, SECONDS_PER_SLOT or SLOT_DURATION_MS, GENESIS_FORK_VERSION,
  * ALTAIR_FORK_VERSION, ALTAIR_FORK_EPOCH, …), to which two lines must have been added that such
  * files do not have: GENESIS_VALIDATORS_ROOT and GENESIS_TIME. Other names are ignored, whatever
- * they hold. A fork may be left out, if all later ones are. BAD_INPUT names the line or the missing
- * name in `detail`; LIMIT: over NETWORK_FILE_MAX bytes or NETWORK_FILE_DEPTH_MAX levels. */
+ * they hold. A fork may be left out when no later one is scheduled. BAD_INPUT names the line or the
+ * missing name in `detail`; LIMIT: over NETWORK_FILE_MAX bytes or NETWORK_FILE_DEPTH_MAX levels. */
 RESULT network_parse(const char *yaml, size_t size, struct network *out, struct detail *detail);
 
 /* FORK_COUNT when `name` ("PHASE0", … upper case) is no fork. */

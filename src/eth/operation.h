@@ -18,7 +18,7 @@ enum operation_shape {
 /* Which fork version and genesis validators root the domain is made of. */
 enum operation_domain {
     DOMAIN_OF_FORK,    /* fork_info's version at the object's epoch, fork_info's root */
-    DOMAIN_OF_EXIT,    /* EIP-7044: see signing_request.c */
+    DOMAIN_OF_EXIT,    /* EIP-7044: see fork_info.c */
     DOMAIN_OF_GENESIS, /* the network's genesis version and root */
     DOMAIN_OF_BUILDER, /* the network's genesis version, no root: fork_info does not matter */
     DOMAIN_OF_DEPOSIT, /* the request's genesis_fork_version, no root */

@@ -137,7 +137,7 @@ TEST(other_names_are_ignored_whatever_they_hold)
     struct network network;
     CHECK_OK(parse("BLOB_SCHEDULE:\n- EPOCH: 1\n  MAX_BLOBS_PER_BLOCK: 2\n- {a: [b, {c: d}]}\n"
                    "EMPTY:\nHEZE_FORK_EPOCH: 1\nNESTED: {CONFIG_NAME: [other]}\n"
-                   "BLOB_SCHEDULE: again\n" NEEDED,
+                   "BLOB_SCHEDULE: again\n\"CONFIG_NAME\\0\": other\n" NEEDED,
                    &network, NULL));
     CHECK_TEXT(network.name, "devnet");
 }
