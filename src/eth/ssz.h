@@ -15,8 +15,11 @@
 struct ssz_type; /* ssz_types.h declares those that are signed */
 
 /* The hash tree root of `value` read as `type`. Every member of a container must be there; unknown
- * ones are ignored; lengths and limits hold. BAD_INPUT with the path of the member in `detail`, put
- * behind what is already there by the caller ("block.body.graffiti"). */
+ * ones are ignored; lengths and limits hold, those that depend on the preset as `preset` has them.
+ * Time and memory depend on the value's size, never on a limit. BAD_INPUT with the member's path in
+ * `detail`, before which the caller puts the value's own name: ".body.attestations[3].data.slot",
+ * "" for the value itself. LIMIT, likewise: a list without a limit has more than MERKLE_CHUNKS_MAX
+ * chunks. */
 RESULT ssz_root(const struct ssz_type *type, const struct preset *preset, const struct json *value,
                 struct root *out, struct detail *detail);
 
