@@ -19,47 +19,47 @@ static bool harness_failed;
 
 #define TEST(name) static void test_##name(void)
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);                               \
-            harness_failed = true;                                                                 \
-            return;                                                                                \
-        }                                                                                          \
+#define CHECK(condition)                                             \
+    do {                                                             \
+        if (!(condition)) {                                          \
+            printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            harness_failed = true;                                   \
+            return;                                                  \
+        }                                                            \
     } while (0)
 
 /* The call must give OK. */
-#define CHECK_OK(call)                                                                             \
-    do {                                                                                           \
-        struct result check_result_ = (call);                                                      \
-        if (!is_ok(check_result_)) {                                                               \
-            printf("# %s:%d: %s gave: %s\n", __FILE__, __LINE__, #call, check_result_.what);       \
-            harness_failed = true;                                                                 \
-            return;                                                                                \
-        }                                                                                          \
+#define CHECK_OK(call)                                                                       \
+    do {                                                                                     \
+        struct result check_result_ = (call);                                                \
+        if (!is_ok(check_result_)) {                                                         \
+            printf("# %s:%d: %s gave: %s\n", __FILE__, __LINE__, #call, check_result_.what); \
+            harness_failed = true;                                                           \
+            return;                                                                          \
+        }                                                                                    \
     } while (0)
 
 /* The call must fail with STATUS_<st>. */
-#define CHECK_FAILS(st, call)                                                                      \
-    do {                                                                                           \
-        struct result check_result_ = (call);                                                      \
-        if (check_result_.status != STATUS_##st) {                                                 \
-            printf("# %s:%d: %s gave status %d: %s\n", __FILE__, __LINE__, #call,                  \
-                   (int)check_result_.status, check_result_.what);                                 \
-            harness_failed = true;                                                                 \
-            return;                                                                                \
-        }                                                                                          \
+#define CHECK_FAILS(st, call)                                                     \
+    do {                                                                          \
+        struct result check_result_ = (call);                                     \
+        if (check_result_.status != STATUS_##st) {                                \
+            printf("# %s:%d: %s gave status %d: %s\n", __FILE__, __LINE__, #call, \
+                   (int)check_result_.status, check_result_.what);                \
+            harness_failed = true;                                                \
+            return;                                                               \
+        }                                                                         \
     } while (0)
 
-#define CHECK_TEXT(got, wanted)                                                                    \
-    do {                                                                                           \
-        const char *got_ = (got);                                                                  \
-        const char *wanted_ = (wanted);                                                            \
-        if (strcmp(got_, wanted_) != 0) {                                                          \
-            printf("# %s:%d: got \"%s\", wanted \"%s\"\n", __FILE__, __LINE__, got_, wanted_);     \
-            harness_failed = true;                                                                 \
-            return;                                                                                \
-        }                                                                                          \
+#define CHECK_TEXT(got, wanted)                                                                \
+    do {                                                                                       \
+        const char *got_ = (got);                                                              \
+        const char *wanted_ = (wanted);                                                        \
+        if (strcmp(got_, wanted_) != 0) {                                                      \
+            printf("# %s:%d: got \"%s\", wanted \"%s\"\n", __FILE__, __LINE__, got_, wanted_); \
+            harness_failed = true;                                                             \
+            return;                                                                            \
+        }                                                                                      \
     } while (0)
 
 static int harness_run(const struct harness_test *tests, size_t count)
@@ -77,12 +77,14 @@ static int harness_run(const struct harness_test *tests, size_t count)
     return failures == 0 ? 0 : 1;
 }
 
-#define HARNESS_TESTS(...)                                                                         \
-    int main(void)                                                                                 \
-    {                                                                                              \
-        static const struct harness_test tests[] = { __VA_ARGS__ };                                \
-        return harness_run(tests, sizeof(tests) / sizeof(tests[0]));                               \
+#define HARNESS_TESTS(...)                                           \
+    int main(void)                                                   \
+    {                                                                \
+        static const struct harness_test tests[] = { __VA_ARGS__ };  \
+        return harness_run(tests, sizeof(tests) / sizeof(tests[0])); \
     }
+/* clang-format off: it takes the braces for a block */
 #define T(name) { #name, test_##name }
+/* clang-format on */
 
 #endif

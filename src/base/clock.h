@@ -1,4 +1,5 @@
-/* clock.h: the two clocks. Durations and deadlines use the monotonic one, network time the wall one. */
+/* clock.h: the two clocks: the monotonic one for durations and deadlines, the wall one for the
+ * network's time. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

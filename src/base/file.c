@@ -29,8 +29,7 @@ static struct result read_all(int fd, struct secret_block *block)
     return OK;
 }
 
-RESULT file_read(const char *path, size_t size_max, struct secret_block *out,
-                 struct detail *detail)
+RESULT file_read(const char *path, size_t size_max, struct secret_block *out, struct detail *detail)
 {
     /* O_NONBLOCK: a FIFO in a directory of keys must not hang the loader. */
     CLEANUP(fd_close_ptr) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

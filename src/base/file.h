@@ -8,9 +8,9 @@
 
 #include <stddef.h>
 
-/* Reads the regular file `path` into a block that is wiped when freed; for files that hold secrets and,
- * the cost being small, for all others. `detail` names the file on failure and the system's reason.
- * NOT_FOUND: no such file. LIMIT: over `size_max` bytes. BAD_INPUT: not a regular file.
+/* Reads the regular file `path` into a block that is wiped when freed; for files that hold secrets
+ * and, the cost being small, for all others. `detail` names the file on failure and the system's
+ * reason. NOT_FOUND: no such file. LIMIT: over `size_max` bytes. BAD_INPUT: not a regular file.
  * UNAVAILABLE: anything else the system says. */
 RESULT file_read(const char *path, size_t size_max, struct secret_block *out,
                  struct detail *detail);

@@ -55,8 +55,8 @@ static const struct json *wrapped(const json_t *value)
     return (const struct json *)(const void *)value;
 }
 
-/* Parses the value at the start of the text; with `used_out`, something may follow it. `place` is the
- * text's own offset in what the user sent, for messages. */
+/* Parses the value at the start of the text; with `used_out`, something may follow it. `place` is
+ * the text's own offset in what the user sent, for messages. */
 static struct result parse_value(const char *text, size_t size, size_t place, size_t *used_out,
                                  struct json **out, struct detail *detail)
 {
@@ -96,10 +96,10 @@ enum json_kind json_kind(const struct json *value)
         return JSON_KIND_NULL;
     }
     static const enum json_kind kinds[] = {
-        [JSON_OBJECT] = JSON_KIND_OBJECT,   [JSON_ARRAY] = JSON_KIND_ARRAY,
-        [JSON_STRING] = JSON_KIND_STRING,   [JSON_INTEGER] = JSON_KIND_INTEGER,
-        [JSON_REAL] = JSON_KIND_REAL,       [JSON_TRUE] = JSON_KIND_BOOLEAN,
-        [JSON_FALSE] = JSON_KIND_BOOLEAN,   [JSON_NULL] = JSON_KIND_NULL,
+        [JSON_OBJECT] = JSON_KIND_OBJECT, [JSON_ARRAY] = JSON_KIND_ARRAY,
+        [JSON_STRING] = JSON_KIND_STRING, [JSON_INTEGER] = JSON_KIND_INTEGER,
+        [JSON_REAL] = JSON_KIND_REAL,     [JSON_TRUE] = JSON_KIND_BOOLEAN,
+        [JSON_FALSE] = JSON_KIND_BOOLEAN, [JSON_NULL] = JSON_KIND_NULL,
     };
     return kinds[json_typeof(native(value))];
 }

@@ -18,7 +18,10 @@ static const char *const level_names[] = {
     [LOG_LEVEL_WARN] = "warn",
     [LOG_LEVEL_ERROR] = "error",
 };
-static const char *const format_names[] = { [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json" };
+static const char *const format_names[] = {
+    [LOG_FORMAT_TEXT] = "text",
+    [LOG_FORMAT_JSON] = "json",
+};
 
 static atomic_int lowest_level = LOG_LEVEL_INFO;
 static atomic_int line_format = LOG_FORMAT_TEXT;
@@ -124,7 +127,7 @@ static void format_json(struct buf *line, enum log_level level, const char *even
     json_write_close(&writer_at, '}');
 }
 
-/* True for text that cannot be misread without quotes: one line stays one line whatever is in it. */
+/* True for text that cannot be misread without quotes. One line stays one line in any case. */
 static bool is_plain_word(const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
@@ -198,7 +201,8 @@ bool log_request_allowed(void)
         LOCK_SCOPE(&limit_mutex);
         uint64_t second = clock_monotonic_ns() / 1000000000U;
         if (second != limit_second) {
-            left_out = limit_count > LOG_REQUEST_LINES_MAX ? limit_count - LOG_REQUEST_LINES_MAX : 0;
+            left_out =
+                limit_count > LOG_REQUEST_LINES_MAX ? limit_count - LOG_REQUEST_LINES_MAX : 0;
             limit_second = second;
             limit_count = 0;
         }

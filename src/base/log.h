@@ -1,7 +1,7 @@
-/* log.h: structured lines on stderr, as text or JSON. An event is a fixed sentence; what varies goes
- * into fields. Lines are queued and written by a thread of their own, so that a slow reader of stderr
- * cannot delay a signature; when the queue is full, lines are dropped and counted.
- * Never log a secret, a token or a password. Libraries do not log errors that they return. */
+/* log.h: structured lines on stderr, as text or JSON. An event is a fixed sentence; what varies
+ * goes into fields. Lines are queued and written by a thread of their own, so that a slow reader of
+ * stderr cannot delay a signature; when the queue is full, lines are dropped and counted. Never log
+ * a secret, a token or a password. Libraries do not log errors that they return. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -53,13 +53,13 @@ uint64_t log_dropped(void);
 bool log_level_parse(const char *text, enum log_level *out);
 bool log_format_parse(const char *text, enum log_format *out);
 
-#define LOG_WRITE_(level, ...)                                                                     \
-    do {                                                                                           \
-        if (log_enabled(level)) {                                                                  \
-            LOG_WRITE_FIELDS_(level, __VA_ARGS__, (struct log_field){ .name = NULL });             \
-        }                                                                                          \
+#define LOG_WRITE_(level, ...)                                                         \
+    do {                                                                               \
+        if (log_enabled(level)) {                                                      \
+            LOG_WRITE_FIELDS_(level, __VA_ARGS__, (struct log_field){ .name = NULL }); \
+        }                                                                              \
     } while (0)
-#define LOG_WRITE_FIELDS_(level, event, ...)                                                       \
+#define LOG_WRITE_FIELDS_(level, event, ...) \
     log_write((level), (event), (const struct log_field[]){ __VA_ARGS__ })
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);

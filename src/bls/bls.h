@@ -18,8 +18,8 @@ struct bls_point {
     uint64_t limbs[36]; /* a blst_p2 */
 };
 
-/* The public key of a secret key of 32 big-endian bytes. BAD_INPUT when the key is zero or not below
- * the group order. */
+/* The public key of a secret key of 32 big-endian bytes. BAD_INPUT when the key is zero or not
+ * below the group order. */
 RESULT bls_public_key(const uint8_t secret[static BLS_SECRET_SIZE],
                       uint8_t pubkey_out[static BLS_PUBKEY_SIZE]);
 
