@@ -83,7 +83,8 @@ static int harness_run(const struct harness_test *tests, size_t count)
         static const struct harness_test tests[] = { __VA_ARGS__ };  \
         return harness_run(tests, sizeof(tests) / sizeof(tests[0])); \
     }
-/* clang-format off: it takes the braces for a block */
+/* clang-format would take the braces for a block. */
+/* clang-format off */
 #define T(name) { #name, test_##name }
 /* clang-format on */
 
