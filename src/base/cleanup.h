@@ -12,11 +12,11 @@
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /* Defines <fn>_ptr for a release function that takes `T *` and accepts NULL. */
-#define DEFINE_CLEANUP(T, fn)                \
-    static inline void fn##_ptr(T **pointer) \
-    {                                        \
-        fn(*pointer);                        \
-    }                                        \
+#define DEFINE_CLEANUP(T, fn)                            \
+    static inline void fn##_ptr(__typeof__(T) **pointer) \
+    {                                                    \
+        fn(*pointer);                                    \
+    }                                                    \
     struct allow_a_semicolon_
 
 /* Takes the value out of a CLEANUP variable, so that the scope no longer owns it. */

@@ -78,11 +78,12 @@ static size_t feed(void *piece, size_t size_max, void *context)
     char *out = piece;
     assert(size_max >= PIECE_SIZE);
     secret_wipe(out, PIECE_SIZE);
-    if (budget_passed) {
+    if (budget_passed || size == 0) {
         return 0;
     }
-    for (size_t i = 0; i < size; i++) {
-        out[i] = source->text[i] == '\0' ? '\1' : source->text[i];
+    memcpy(out, source->text, size);
+    for (char *nul = NULL; (nul = memchr(out, '\0', size)) != NULL;) {
+        *nul = '\1';
     }
     source->text += size;
     source->left -= size;
@@ -224,10 +225,14 @@ RESULT json_each(const struct json *object,
     return OK;
 }
 
+static bool is_space(char character)
+{
+    return character == ' ' || character == '\t' || character == '\r' || character == '\n';
+}
+
 static void skip_space(struct json_stream *stream)
 {
-    while (stream->position < stream->size &&
-           memchr(" \t\r\n", stream->text[stream->position], 4) != NULL) {
+    while (stream->position < stream->size && is_space(stream->text[stream->position])) {
         stream->position++;
     }
 }
