@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
-sanitize=(-Db_lundef=false -Dc_args=-fno-sanitize-recover=all)
+# Numbers do not wrap here, so that a signed overflow is seen; in the product they do.
+sanitize=(-Db_lundef=false -Dc_args='-fno-sanitize-recover=all -fno-wrapv')
 # The analyzer of gcc 12 loses what is stored by an index and takes it for leaked; leaks are for asan and
 # valgrind to find, which run the same code.
 analyze=(-Dc_args='-fanalyzer -Wno-analyzer-malloc-leak')
