@@ -87,9 +87,22 @@ static int open_directory_of(const char *path)
 {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    int size = slash == NULL ? 1 : (int)(slash - path) + 1;
-    snprintf(directory, sizeof(directory), "%.*s", size, slash == NULL ? "." : path);
+    size_t size = slash == NULL ? 1 : (size_t)(slash - path) + 1;
+    if (size >= sizeof(directory)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(directory, slash == NULL ? "." : path, size);
+    directory[size] = '\0';
     return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+RESULT file_sync_directory_of(const char *path)
+{
+    CLEANUP(fd_close_ptr) int directory = open_directory_of(path);
+    ENSURE(directory >= 0, UNAVAILABLE, "cannot open the file's directory");
+    ENSURE(fsync(directory) == 0, UNAVAILABLE, "cannot sync the file's directory");
+    return OK;
 }
 
 /* Fills the new file `temporary` and gives it the name `path`. */

@@ -22,4 +22,8 @@ RESULT file_read(const char *path, size_t size_max, struct secret_block *out,
  * BAD_INPUT for a path that is too long, with the path and the system's reason in `detail`. */
 RESULT file_write(const char *path, const void *bytes, size_t size, struct detail *detail);
 
+/* Makes a file's creation, renaming or removal durable: syncs the directory that `path` lies in.
+ * UNAVAILABLE: errno says why. */
+RESULT file_sync_directory_of(const char *path);
+
 #endif

@@ -307,6 +307,28 @@ TEST(files_left_by_an_earlier_crash_are_not_in_the_way)
     CHECK(holds(in(directory, name), "other"));
 }
 
+TEST(syncs_the_directory_that_a_file_is_in)
+{
+    DIRECTORY(directory);
+    CHECK_OK(file_sync_directory_of(in(directory, "a")));
+    CHECK_OK(file_sync_directory_of("a"));
+    CHECK_OK(file_sync_directory_of("/a"));
+    errno = 0;
+    CHECK_FAILS(UNAVAILABLE, file_sync_directory_of(in(directory, "none/a")));
+    CHECK(errno == ENOENT);
+    trouble = DIRECTORY_SYNC_FAILS;
+    errno = 0;
+    struct result failed = file_sync_directory_of(in(directory, "a"));
+    trouble = NOTHING;
+    CHECK_FAILS(UNAVAILABLE, failed);
+    CHECK(errno == EIO);
+    char path[PATH_MAX + 10];
+    memset(path, '/', sizeof(path));
+    path[sizeof(path) - 1] = '\0';
+    CHECK_FAILS(UNAVAILABLE, file_sync_directory_of(path));
+    CHECK(errno == ENAMETOOLONG);
+}
+
 static void write_bare_name(void *directory)
 {
     if (chdir(directory) != 0) {
@@ -418,5 +440,6 @@ HARNESS_TESTS(T(reads_what_was_written_and_only_the_owner_may),
               T(a_read_that_fails_says_why), T(a_write_goes_on_until_all_is_there),
               T(the_old_file_survives_every_failure),
               T(files_left_by_an_earlier_crash_are_not_in_the_way),
+              T(syncs_the_directory_that_a_file_is_in),
               T(a_name_without_directory_is_in_the_current_one), T(a_path_of_any_length_is_handled),
               T(a_directory_that_may_not_be_written_is_told), T(a_reader_never_sees_half_a_file))
