@@ -16,6 +16,7 @@ struct harness_test {
 };
 
 static bool harness_failed;
+static const char *harness_skipped; /* why; NULL: the test was run */
 
 #define TEST(name) static void test_##name(void)
 
@@ -26,6 +27,13 @@ static bool harness_failed;
             harness_failed = true;                                   \
             return;                                                  \
         }                                                            \
+    } while (0)
+
+/* Ends a test that cannot be run here, and says why. */
+#define SKIP(reason)                \
+    do {                            \
+        harness_skipped = (reason); \
+        return;                     \
     } while (0)
 
 /* The call must give OK. */
@@ -70,8 +78,11 @@ static int harness_run(const struct harness_test *tests, size_t count)
     printf("1..%zu\n", count);
     for (size_t i = 0; i < count; i++) {
         harness_failed = false;
+        harness_skipped = NULL;
         tests[i].run();
-        printf("%s %zu - %s\n", harness_failed ? "not ok" : "ok", i + 1, tests[i].name);
+        printf("%s %zu - %s%s%s\n", harness_failed ? "not ok" : "ok", i + 1, tests[i].name,
+               harness_skipped == NULL ? "" : " # SKIP ",
+               harness_skipped == NULL ? "" : harness_skipped);
         failures += harness_failed;
     }
     return failures == 0 ? 0 : 1;
@@ -83,9 +94,9 @@ static int harness_run(const struct harness_test *tests, size_t count)
         static const struct harness_test tests[] = { __VA_ARGS__ };  \
         return harness_run(tests, sizeof(tests) / sizeof(tests[0])); \
     }
-#define T(name)            \
-    {                      \
-#name, test_##name \
-    }
+/* clang-format would take the braces for a block. */
+/* clang-format off */
+#define T(name) { #name, test_##name }
+/* clang-format on */
 
 #endif

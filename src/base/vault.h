@@ -33,10 +33,11 @@ DEFINE_CLEANUP(struct vault, vault_free);
 RESULT vault_put(struct vault *vault, const struct secret32 *secret, uint32_t *slot_out);
 
 /* The 32 bytes of a taken slot, valid until it is erased. Thread-safe without a lock: a slot never
- * moves. The caller sees to it that nobody erases the slot meanwhile. */
+ * moves. The caller sees to it that nobody erases the slot meanwhile. Aborts for a slot that is not
+ * taken: zeros must not pass for a key. */
 const uint8_t *vault_get(const struct vault *vault, uint32_t slot);
 
-/* Wipes a taken slot and gives it back. Thread-safe. */
+/* Wipes a taken slot and gives it back. Thread-safe. Aborts for a slot that is not taken. */
 void vault_erase(struct vault *vault, uint32_t slot);
 
 /* False when VAULT_LOCK_OPTIONAL had to go on without mlock. */

@@ -25,7 +25,8 @@ RESULT bls_public_key(const uint8_t secret[static BLS_SECRET_SIZE],
 
 void bls_hash(const uint8_t message[static BLS_MESSAGE_SIZE], struct bls_point *out);
 
-/* Signs a hashed message. The secret must be one that bls_public_key() accepted. */
+/* Signs a hashed message. The secret must be one that bls_public_key() accepted. Aborts for a
+ * secret of zero: the signature would be the point at infinity, which anybody can make. */
 void bls_sign(const uint8_t secret[static BLS_SECRET_SIZE], const struct bls_point *message,
               uint8_t signature_out[static BLS_SIGNATURE_SIZE]);
 
