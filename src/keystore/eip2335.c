@@ -210,8 +210,9 @@ RESULT eip2335_parse(const char *text, size_t size, struct eip2335 *out, struct 
     ENSURE(size <= EIP2335_JSON_MAX, LIMIT, "the keystore is over 64 KiB");
     CLEANUP(json_free_ptr) struct json *root = NULL;
     struct eip2335 keystore = { 0 };
-    TRY(json_parse(text, size, &root, detail));
-    detail_set(detail, "%s", "");
+    detail_set(detail, "top level");
+    TRY(json_parse(text, size, &root,
+                   NULL)); /* its detail quotes the text: perhaps a password file's */
     ENSURE(json_kind(root) == JSON_KIND_OBJECT, BAD_INPUT, "not an EIP-2335 keystore");
     TRY(read_version(root, detail));
     TRY(read_kdf(root, &keystore, detail));

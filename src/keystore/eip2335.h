@@ -42,9 +42,9 @@ struct eip2335 {
     char path[EIP2335_PATH_MAX + 1]; /* printable ASCII; "" when there is none */
 };
 
-/* Reads the JSON. BAD_INPUT names the member in `detail`; LIMIT when one is over the bounds above.
- * Members that the standard does not need for decryption are not looked at. json_init() must have
- * been called. */
+/* Reads the JSON. BAD_INPUT names the member in `detail`, which quotes nothing of the text; LIMIT
+ * when one is over the bounds above. Members that the standard does not need for decryption are not
+ * looked at. json_init() must have been called. */
 RESULT eip2335_parse(const char *text, size_t size, struct eip2335 *out, struct detail *detail);
 
 /* Bytes that eip2335_decrypt() will need for its key derivation, for whoever bounds memory; 0 for
