@@ -1,6 +1,7 @@
 /* key_table.h: the loaded keys, by public key. The secrets are in the vault; a key that is in use
  * stays usable, and its secret in place, until the last user releases it. All calls are
- * thread-safe. */
+ * thread-safe; the table's lock is held for look-ups and changes of it, never while a key is
+ * derived or used. */
 #ifndef KEYSTORE_KEY_TABLE_H
 #define KEYSTORE_KEY_TABLE_H
 
@@ -24,14 +25,15 @@ struct key;
 
 /* An empty table; `vault` must outlive it. */
 RESULT key_table_new(struct vault *vault, struct key_table **out);
-/* Wipes all keys. None may be in use. Accepts NULL. */
+/* Wipes all keys. None may be in use, and none that was removed may still be. Accepts NULL. */
 void key_table_free(struct key_table *table);
 DEFINE_CLEANUP(struct key_table, key_table_free);
 
 /* Derives the public key, compares it with `claimed` (may be NULL) and adds the key. `path` is the
  * EIP-2335 derivation path or "". BAD_INPUT: no valid secret key, or not that of the claimed public
- * key. REFUSED: already loaded; the one that is there stays. LIMIT, UNAVAILABLE: as vault_put(). On
- * OK and on REFUSED `pubkey_out` (may be NULL) is the derived key. */
+ * key. REFUSED: already loaded; the one that is there stays. LIMIT: the path is over
+ * EIP2335_PATH_MAX, or as vault_put(). UNAVAILABLE: as vault_put(), or no memory. On OK and on
+ * REFUSED `pubkey_out` (may be NULL) is the derived key. */
 RESULT key_table_add(struct key_table *table, const struct secret32 *secret,
                      const struct pubkey *claimed, enum key_origin origin, const char *path,
                      struct pubkey *pubkey_out);
@@ -47,6 +49,7 @@ void key_release(struct key *key); /* accepts NULL */
 DEFINE_CLEANUP(struct key, key_release);
 
 const struct pubkey *key_pubkey(const struct key *key);
+enum key_origin key_origin_of(const struct key *key);
 const uint8_t *key_secret(const struct key *key); /* 32 bytes in the vault, while the key is held */
 
 /* What may be told of a key. */
