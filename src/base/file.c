@@ -64,8 +64,7 @@ static struct result write_all(int fd, const uint8_t *bytes, size_t size)
     return OK;
 }
 
-/* Makes the rename itself durable. */
-static struct result sync_directory_of(const char *path)
+RESULT file_sync_directory_of(const char *path)
 {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -86,7 +85,7 @@ static struct result write_and_rename(const char *temporary, const char *path, c
     TRY(write_all(fd, bytes, size));
     ENSURE(fsync(fd) == 0, UNAVAILABLE, "cannot sync the file");
     ENSURE(rename(temporary, path) == 0, UNAVAILABLE, "cannot rename the new file into place");
-    return sync_directory_of(path);
+    return file_sync_directory_of(path);
 }
 
 RESULT file_write(const char *path, const void *bytes, size_t size, struct detail *detail)

@@ -19,4 +19,8 @@ RESULT file_read(const char *path, size_t size_max, struct secret_block *out,
  * After a failure the old file is untouched. UNAVAILABLE with the reason in `detail`. */
 RESULT file_write(const char *path, const void *bytes, size_t size, struct detail *detail);
 
+/* Makes a file's creation, renaming or removal durable: syncs the directory that `path` lies in.
+ * UNAVAILABLE: errno says why. */
+RESULT file_sync_directory_of(const char *path);
+
 #endif
