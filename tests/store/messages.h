@@ -23,7 +23,9 @@ static inline struct pubkey key_of(uint32_t number)
 static inline struct root root_of(uint64_t number)
 {
     struct root root = { { 0x52 } };
-    memcpy(root.bytes + 8, &number, sizeof(number));
+    for (int i = 0; i < 8; i++) {
+        root.bytes[8 + i] = (uint8_t)(number >> 8 * i);
+    }
     return root;
 }
 
