@@ -82,8 +82,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* Opens the directory that `path` is in. */
-static int open_directory_of(const char *path)
+RESULT file_sync_directory_of(const char *path)
 {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -112,7 +111,7 @@ static struct result replace(int fd, const char *temporary, const char *path, co
     ENSURE(write_all(fd, bytes, size), UNAVAILABLE, "cannot write the file");
     ENSURE(fsync(fd) == 0, UNAVAILABLE, "cannot sync the file");
     ENSURE(rename(temporary, path) == 0, UNAVAILABLE, "cannot rename the new file into place");
-    return OK;
+    return file_sync_directory_of(path);
 }
 
 RESULT file_write(const char *path, const void *bytes, size_t size, struct detail *detail)

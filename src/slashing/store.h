@@ -48,10 +48,11 @@ struct slashing_store_ops {
     void (*decide)(struct slashing_store *store, struct slashing_check *const checks[],
                    size_t count);
 
-    /* Imports: between begin and end, validators are merged as history_merge() does and enabled or
-     * left as they are. end(commit = true) makes all of it durable at once; end(false), or a failed
-     * end, nothing. A failed import_history() leaves the transaction usable and that validator
-     * unchanged. */
+    /* Imports: between begin and end only import_history() and the two calls that read are used.
+     * Validators are merged as history_merge() does; new ones are enabled, others stay as they are.
+     * A failed import_history() leaves its validator unchanged; after REFUSED and LIMIT the import
+     * may go on, after UNAVAILABLE only end(false) is left. end(commit = true) makes all of it
+     * durable at once; end(false), or a failed end, leaves nothing of it. */
     struct result (*import_begin)(struct slashing_store *store);
     struct result (*import_history)(struct slashing_store *store, const struct history *added,
                                     enum conflict_policy policy, struct detail *detail);
