@@ -5,6 +5,7 @@
 #include "api/health.h"
 #include "base/tasks.h"
 #include "eth/network.h"
+#include "keystore/kdf_gate.h"
 #include "keystore/key_table.h"
 #include "keystore/reloader.h"
 #include "net/http_server.h"
@@ -35,7 +36,7 @@ struct api {
     struct tasks *tasks;
     const struct http_server *server; /* for its counts */
     struct key_manager_settings key_manager;
-    size_t kdf_memory_max;  /* bytes that the key derivations of one import may take together */
+    struct kdf_gate *kdf_gate; /* bounds what key derivations take */
     uint64_t start_seconds; /* since 1970 */
 
     atomic_size_t key_manager_reads; /* under way */

@@ -323,16 +323,16 @@ static struct result configure(struct bench *bench, struct config **out)
     char path_flag[PATH_MAX + 32];
     snprintf(bench->database, sizeof(bench->database), "%s/bench.sqlite", bench->options.directory);
     snprintf(path_flag, sizeof(path_flag), "--anti-slashing-path=%s", bench->database);
-    char *flags[] = { "bench",
-                      "--server-listen-address=127.0.0.1",
-                      "--server-listen-port=0",
-                      "--metrics-enabled=false",
-                      "--anti-slashing-pruning-enabled=false",
-                      path_flag };
+    static char name[] = "bench";
+    static char address[] = "--server-listen-address=127.0.0.1";
+    static char port[] = "--server-listen-port=0";
+    static char metrics[] = "--metrics-enabled=false";
+    static char pruning[] = "--anti-slashing-pruning-enabled=false";
+    char *const flags[] = { name, address, port, metrics, pruning, path_flag };
     return command_configure(sizeof(flags) / sizeof(flags[0]), flags, NULL, 0, out, &bench->detail);
 }
 
-int command_bench(int count, char **arguments)
+int command_bench(int count, char *const *arguments)
 {
     static struct bench bench = { .options.directory = "." };
     struct options *options = &bench.options;

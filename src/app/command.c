@@ -36,7 +36,7 @@ static bool names(const struct command_option *option, const char *argument, siz
 /* Reads the option at arguments[0], as "--name value" or "--name=value". `*used_out` is 0 when it
  * is none of these. */
 static struct result read_option(const struct command_option *options, size_t option_count,
-                                 int count, char **arguments, int *used_out)
+                                 int count, char *const *arguments, int *used_out)
 {
     const char *equals = strchr(arguments[0], '=');
     size_t size = equals == NULL ? strlen(arguments[0]) : (size_t)(equals - arguments[0]);
@@ -60,7 +60,7 @@ static struct result read_option(const struct command_option *options, size_t op
 }
 
 /* One pass over the arguments: the options, and, with `config`, the settings' flags. */
-static struct result read_arguments(int count, char **arguments,
+static struct result read_arguments(int count, char *const *arguments,
                                     const struct command_option *options, size_t option_count,
                                     struct config *config, struct detail *detail)
 {
@@ -78,7 +78,7 @@ static struct result read_arguments(int count, char **arguments,
     return OK;
 }
 
-RESULT command_read_options(int count, char **arguments, const struct command_option *options,
+RESULT command_read_options(int count, char *const *arguments, const struct command_option *options,
                             size_t option_count, struct detail *detail)
 {
     return read_arguments(count, arguments, options, option_count, NULL, detail);
@@ -94,7 +94,7 @@ static const char *find_config_path(const struct command_option *options, size_t
     return getenv("CONTAINMENT_CONFIG");
 }
 
-RESULT command_configure(int count, char **arguments, const struct command_option *options,
+RESULT command_configure(int count, char *const *arguments, const struct command_option *options,
                          size_t option_count, struct config **out, struct detail *detail)
 {
     extern char **environ;

@@ -16,10 +16,10 @@ enum {
 };
 
 /* `arguments[0]` is the subcommand's name. Each answers --help. */
-int command_server(int count, char **arguments);
-int command_slashing(int count, char **arguments);
-int command_bench(int count, char **arguments);
-int command_version(int count, char **arguments);
+int command_server(int count, char *const *arguments);
+int command_slashing(int count, char *const *arguments);
+int command_bench(int count, char *const *arguments);
+int command_version(int count, char *const *arguments);
 
 /* "containment-chamber: <detail>: <what>" on stderr; EXIT_FAILED, or EXIT_USAGE for BAD_INPUT of a
  * command line. */
@@ -36,14 +36,14 @@ struct command_option {
 
 /* Reads the arguments of a subcommand that takes no settings. BAD_INPUT with the argument in
  * `detail`. */
-RESULT command_read_options(int count, char **arguments, const struct command_option *options,
+RESULT command_read_options(int count, char *const *arguments, const struct command_option *options,
                             size_t option_count, struct detail *detail);
 
 /* Reads the arguments behind the subcommand: its own options and the settings' flags; then loads
  * the configuration in the order file, environment, flags. `config_path` is the value of
  * -c/--config, or that of CONTAINMENT_CONFIG; NULL: no file. BAD_INPUT with the place in `detail`.
  */
-RESULT command_configure(int count, char **arguments, const struct command_option *options,
+RESULT command_configure(int count, char *const *arguments, const struct command_option *options,
                          size_t option_count, struct config **out, struct detail *detail);
 
 #endif

@@ -9,7 +9,7 @@
 
 static const struct {
     const char *name;
-    int (*run)(int count, char **arguments);
+    int (*run)(int count, char *const *arguments);
     const char *summary;
 } commands[] = {
     { "server", command_server, "answer signing requests (this is the signer)" },
@@ -38,7 +38,7 @@ static void print_help(FILE *out)
           out);
 }
 
-int main(int count, char **arguments)
+int main(int count, char *const *arguments)
 {
     json_init();
     signal(SIGPIPE, SIG_IGN);

@@ -78,8 +78,11 @@ static void block_signals(sigset_t *waited)
 
 static void on_hangup(struct stack *stack)
 {
-    bool started = reloader_start(stack->reloader);
-    log_info(started ? "SIGHUP: keys are loaded again" : "SIGHUP: keys are being loaded already");
+    if (reloader_start(stack->reloader)) {
+        log_info("SIGHUP: keys are loaded again");
+    } else {
+        log_info("SIGHUP: keys are being loaded already");
+    }
 }
 
 /* Until a signal says to stop. */
@@ -176,7 +179,7 @@ static int check(const struct config *config)
     return EXIT_DONE;
 }
 
-int command_server(int count, char **arguments)
+int command_server(int count, char *const *arguments)
 {
     struct options options = { 0 };
     const struct command_option known[] = {

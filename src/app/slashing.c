@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "slashing/interchange.h"
 #include "store/open.h"
+#include "store/sqlite.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -145,8 +146,7 @@ static struct result act_check(struct context *context)
         return import_file(context, context->options->from, true);
     }
     TRY(open_store(context, false, &store));
-    TRY(store->ops->check(store, &summary.validators, &summary.blocks, &summary.attestations,
-                          &context->detail));
+    TRY(sqlite_store_check(store, &context->detail));
     print_summary("whole, and free of slashable pairs", &summary,
                   context->settings->anti_slashing.path);
     return OK;
@@ -241,7 +241,7 @@ static int run(size_t action, const struct options *options, const struct config
     return is_ok(result) ? EXIT_DONE : command_fail(&context.detail, result);
 }
 
-int command_slashing(int count, char **arguments)
+int command_slashing(int count, char *const *arguments)
 {
     struct options options = { 0 };
     const struct command_option known[] = {

@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-    NETWORK_FILE_MAX = 1024 * 1024,
     WRITE_TIMEOUT_SECONDS = 30,
     BODY_MEMORY_FACTOR = 16, /* so many bodies of the largest size at once */
     TASK_THREADS = 4,
@@ -73,6 +72,7 @@ static struct result open_keys(struct stack *stack)
         .raw_concurrency = settings->filesystem.raw_load_concurrency,
         .kdf_memory_max = memory == 0 ? process_kdf_memory() : memory,
     };
+    kdf_gate_init(&stack->kdf_gate, stack->loader_settings.kdf_memory_max);
     TRY(loader_new(&stack->loader_settings, stack->keys, &stack->loader));
     return reloader_new(stack->loader, &stack->reloader);
 }
@@ -106,7 +106,7 @@ static void fill_api(struct stack *stack)
         .health = &stack->health,
         .tasks = stack->tasks,
         .server = stack->http,
-        .kdf_memory_max = stack->loader_settings.kdf_memory_max,
+        .kdf_gate = &stack->kdf_gate,
         .key_manager = {
             .enabled = settings->key_manager_api.enabled,
             .reads_max = settings->key_manager_api.max_concurrent_reads,

@@ -15,6 +15,7 @@ struct stack {
     struct network network;
     struct vault *vault;
     struct key_table *keys;
+    struct kdf_gate kdf_gate;
     struct loader_settings loader_settings;
     struct loader *loader;
     struct reloader *reloader;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int command_version(int count, char **arguments)
+int command_version(int count, char *const *arguments)
 {
     if (count > 1 && strcmp(arguments[1], "--help") == 0) {
         puts("usage: containment-chamber version\n\nPrints the version and that of OpenSSL.");

@@ -82,7 +82,8 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size)
     return true;
 }
 
-RESULT file_sync_directory_of(const char *path)
+/* Opens the directory that `path` is in. */
+static int open_directory_of(const char *path)
 {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -111,7 +112,7 @@ static struct result replace(int fd, const char *temporary, const char *path, co
     ENSURE(write_all(fd, bytes, size), UNAVAILABLE, "cannot write the file");
     ENSURE(fsync(fd) == 0, UNAVAILABLE, "cannot sync the file");
     ENSURE(rename(temporary, path) == 0, UNAVAILABLE, "cannot rename the new file into place");
-    return file_sync_directory_of(path);
+    return OK;
 }
 
 RESULT file_write(const char *path, const void *bytes, size_t size, struct detail *detail)

@@ -28,14 +28,6 @@ const char *reload_state_name(enum reload_state state)
     return names[state];
 }
 
-static void log_load(const struct loader_report *report)
-{
-    log_info("keys are loaded", LOG_TEXT("source", "filesystem"), LOG_NUMBER("keys", report->loaded),
-             LOG_NUMBER("added", report->added), LOG_NUMBER("removed", report->removed),
-             LOG_NUMBER("errors", report->errors),
-             LOG_NUMBER("milliseconds", report->duration_ns / 1000000));
-}
-
 static void keep_report(struct reload_status *status, const struct loader_report *report)
 {
     status->state = report->errors > 0 ? RELOAD_COMPLETED_WITH_ERRORS : RELOAD_COMPLETED;
@@ -67,9 +59,6 @@ static void load(struct reloader *reloader)
             log_error("keys could not be loaded", LOG_TEXT("reason", status->last_error));
         }
         pthread_cond_broadcast(&reloader->changed);
-    }
-    if (is_ok(loaded)) {
-        log_load(&report);
     }
     loader_report_done(&report);
 }
