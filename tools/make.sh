@@ -13,20 +13,34 @@ analyze=(-Dc_args='-fanalyzer -Wno-analyzer-malloc-leak')
 
 # ---------------------------------------------------------------------------------------------- variants
 
-# Makes a build folder, again when its options have changed.
+# Makes a build folder; again when its options have changed, and meson looks again when tools have come.
 configure() { # folder compiler option...
-    local folder=$1 compiler=$2
+    local folder=$1 compiler=$2 tools
     shift 2
+    tools=$(command -v valgrind || true)
     if [ "$(cat "$folder/chamber-options" 2>/dev/null)" != "$compiler $*" ]; then
         rm -rf "$folder"
         CC=$compiler meson setup "$folder" "$@"
         echo "$compiler $*" >"$folder/chamber-options"
+    elif [ "$(cat "$folder/chamber-tools" 2>/dev/null)" != "$tools" ]; then
+        meson setup --reconfigure "$folder"
     fi
+    echo "$tools" >"$folder/chamber-tools"
 }
 
-build_gcc() {
+build_gcc() { # target...; none: all
     configure build gcc
-    ninja -C build -j "$jobs"
+    ninja -C build -j "$jobs" "$@"
+}
+
+# The program alone, without its tests; all of a tree that has no program.
+build_program() {
+    configure build gcc
+    if ninja -C build -t targets all | grep -q '^containment-chamber: '; then
+        build_gcc containment-chamber
+    else
+        build_gcc
+    fi
 }
 
 build_clang() {
@@ -62,11 +76,13 @@ without_randomisation() {
     fi
 }
 
-sanitized_suites() { # folder
+sanitized_suites() { # folder option...
+    local folder=$1
+    shift
     ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1 \
         UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
-        without_randomisation meson test -C "$1" --no-rebuild --print-errorlogs \
-        --num-processes "$jobs" --timeout-multiplier 5 --no-suite lint
+        without_randomisation meson test -C "$folder" --no-rebuild --print-errorlogs \
+        --num-processes "$jobs" --timeout-multiplier 5 --no-suite lint "$@"
 }
 
 stage_gcc() {
@@ -86,7 +102,7 @@ stage_asan() {
 
 stage_tsan() {
     build_tsan
-    sanitized_suites build-tsan
+    sanitized_suites build-tsan --no-suite oracle --no-suite fuzz # these have no threads
 }
 
 stage_valgrind() {
@@ -174,7 +190,7 @@ run_script() { # path argument...
 case ${1:-all} in
 all)
     tools/packages.sh build
-    build_gcc
+    build_program
     ;;
 check)
     tools/packages.sh build test
@@ -201,7 +217,7 @@ fuzz)
     ;;
 demo)
     tools/packages.sh build
-    build_gcc
+    build_program
     run_script tests/demo/run.sh
     ;;
 bench)

@@ -16,7 +16,8 @@ struct detail {
 };
 
 /* Replaces the text. Longer text is cut; bytes that are not printable ASCII become '?'.
- * `detail` may be NULL: nothing happens. */
+ * `detail` may be NULL: nothing happens. No argument may be the detail's own text: for that is
+ * detail_prefix(). Functions set a detail on their way: what it says after OK means nothing. */
 void detail_set(struct detail *detail, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

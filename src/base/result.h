@@ -14,7 +14,14 @@ enum status {
     STATUS_UNAVAILABLE, /* something we need is missing or broken now; later may work */
 };
 
-struct result {
+/* For clang the type says so itself, whatever gives it: a static function, a pointer to one. */
+#ifdef __clang__
+#define MUST_BE_LOOKED_AT __attribute__((warn_unused_result))
+#else
+#define MUST_BE_LOOKED_AT
+#endif
+
+struct MUST_BE_LOOKED_AT result {
     enum status status;
     const char *what; /* a literal: never data, never a secret; never NULL */
 };
