@@ -4,7 +4,8 @@
 usage: build_blst.py <Cargo.toml> <output folder>
 
 Cargo fetches, checks the checksums of Cargo.lock and runs the crate's own build script; nothing of Rust is
-taken. The result is kept in a cache folder named after the lock file, so that each build folder only copies.
+taken. The result is kept in a cache folder named after the lock file, so that each build folder only copies;
+it is made by the system's own compiler whatever the build's is, as all builds share it.
 """
 import hashlib
 import json
@@ -13,6 +14,9 @@ import pathlib
 import shutil
 import subprocess
 import sys
+
+
+COMPILER_SETTINGS = ("CC", "CFLAGS", "CPPFLAGS", "AR", "ARFLAGS", "LDFLAGS", "RUSTFLAGS")
 
 
 def cache_folder(manifest: pathlib.Path) -> pathlib.Path:
@@ -24,7 +28,11 @@ def cache_folder(manifest: pathlib.Path) -> pathlib.Path:
 def cargo_messages(manifest: pathlib.Path, target: pathlib.Path):
     command = ["cargo", "build", "--release", "--locked", "--message-format", "json",
                "--manifest-path", str(manifest), "--target-dir", str(target)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    environment = {k: v for k, v in os.environ.items() if k not in COMPILER_SETTINGS}
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)
+    except FileNotFoundError:
+        sys.exit("build_blst.py: cargo is needed: tools/packages.sh build installs it")
     if done.returncode != 0:
         sys.exit("build_blst.py: cargo could not build blst; its reason is above")
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
@@ -49,7 +57,9 @@ def main() -> None:
     if not (cache / "done").exists():
         cache.mkdir(parents=True, exist_ok=True)
         for path in find_outputs(cargo_messages(manifest, cache / "target")):
-            shutil.copy(path, cache / path.name)
+            part = cache / f"{path.name}.{os.getpid()}"
+            shutil.copy(path, part)
+            part.replace(cache / path.name)  # another build may be copying it from here
         (cache / "done").touch()
     for name in ("libblst.a", "blst.h", "blst_aux.h"):
         shutil.copy(cache / name, output / name)

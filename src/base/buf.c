@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ void buf_free(struct buf *buf)
 /* Makes room for `extra` bytes and the NUL. */
 static bool reserve(struct buf *buf, size_t extra)
 {
+    assert(buf->max < PTRDIFF_MAX);
     if (buf->failed || extra > buf->max - buf->size) {
         buf->failed = true;
         return false;
@@ -79,10 +81,19 @@ RESULT buf_check(const struct buf *buf)
     return OK;
 }
 
+void buf_truncate(struct buf *buf, size_t size)
+{
+    assert(size <= buf->size);
+    buf->size = size;
+    buf->failed = false;
+    if (buf->data != NULL) {
+        buf->data[size] = '\0';
+    }
+}
+
 void buf_clear(struct buf *buf)
 {
-    buf->size = 0;
-    buf->failed = false;
+    buf_truncate(buf, 0);
 }
 
 char *buf_take(struct buf *buf)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+static const uint64_t year_9999_end = 253402300799; /* 9999-12-31T23:59:59Z */
+
 uint64_t clock_monotonic_ns(void)
 {
     struct timespec now = { 0 };
@@ -30,7 +32,7 @@ void clock_wall_text(char out[static CLOCK_TEXT_SIZE])
 
 void clock_format(uint64_t seconds, char out[static CLOCK_TEXT_SIZE])
 {
-    time_t when = (time_t)seconds;
+    time_t when = (time_t)(seconds < year_9999_end ? seconds : year_9999_end);
     struct tm parts = { 0 };
     gmtime_r(&when, &parts);
     strftime(out, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts);

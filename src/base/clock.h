@@ -1,4 +1,5 @@
-/* clock.h: the two clocks. Durations and deadlines use the monotonic one, network time the wall one. */
+/* clock.h: the two clocks: the monotonic one for durations and deadlines, the wall one for the
+ * network's time. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -16,7 +17,8 @@ enum { CLOCK_TEXT_SIZE = sizeof("1970-01-01T00:00:00.000Z") };
 /* The wall time now in RFC 3339, UTC, with milliseconds. */
 void clock_wall_text(char out[static CLOCK_TEXT_SIZE]);
 
-/* `seconds` since 1970 in RFC 3339, UTC, without a fraction ("1970-01-01T00:00:00Z"). */
+/* `seconds` since 1970 in RFC 3339, UTC, without a fraction ("1970-01-01T00:00:00Z"). RFC 3339 ends
+ * with the year 9999: what is later is written as its last second. */
 void clock_format(uint64_t seconds, char out[static CLOCK_TEXT_SIZE]);
 
 #endif

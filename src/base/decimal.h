@@ -9,8 +9,8 @@
 
 enum { DECIMAL_TEXT_SIZE = 21 }; /* 20 digits of 2^64 - 1 and the NUL */
 
-/* Reads one to twenty digits and nothing else: no sign, no space. Leading zeros are tolerated within
- * the twenty digits. Above 2^64 - 1, or anything else: BAD_INPUT. */
+/* Reads one to twenty digits and nothing else: no sign, no space. Leading zeros are tolerated
+ * within the twenty digits. Above 2^64 - 1, or anything else: BAD_INPUT. */
 RESULT decimal_parse(const char *text, size_t text_size, uint64_t *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* detail.h: the place and the data of a failure, for the one line that a person reads.
- * A struct result says what is wrong in a literal; a detail beside it says where: a file, a field, a
- * key, two roots. The edge (api, app) joins them as "<detail>: <what>". Never put a secret in one. */
+ * A struct result says what is wrong in a literal; a detail beside it says where: a file, a field,
+ * a key, two roots. The edge (api, app) joins them as "<detail>: <what>". Never put a secret in
+ * one. */
 #ifndef BASE_DETAIL_H
 #define BASE_DETAIL_H
 

@@ -1,5 +1,7 @@
 #include "base/hex.h"
 
+#include "base/secret.h"
+
 #include <stdbool.h>
 
 void hex_encode(const uint8_t *bytes, size_t size, char *out)
@@ -37,11 +39,13 @@ static bool has_prefix(const char *text, size_t text_size)
 
 RESULT hex_decode(const char *text, size_t text_size, uint8_t *out, size_t size)
 {
-    if (has_prefix(text, text_size)) {
+    ENSURE(size <= SIZE_MAX / 2, LIMIT, "too much hexadecimal");
+    /* Only where a prefix must be are two characters looked at: digits may be secret. */
+    if (text_size >= 2 && text_size - 2 == 2 * size) {
+        ENSURE(has_prefix(text, text_size), BAD_INPUT, "wrong number of hexadecimal digits");
         text += 2;
         text_size -= 2;
     }
-    ENSURE(size <= SIZE_MAX / 2, LIMIT, "too much hexadecimal");
     ENSURE(text_size == 2 * size, BAD_INPUT, "wrong number of hexadecimal digits");
     unsigned wrong = 0;
     for (size_t i = 0; i < size; i++) {
@@ -50,7 +54,9 @@ RESULT hex_decode(const char *text, size_t text_size, uint8_t *out, size_t size)
         wrong |= high | low;
         out[i] = (uint8_t)(high << 4 | low);
     }
-    ENSURE(wrong <= 15, BAD_INPUT, "not a hexadecimal digit");
+    bool valid = wrong <= 15;
+    DECLASSIFY(valid);
+    ENSURE(valid, BAD_INPUT, "not hexadecimal, or too few digits behind \"0x\"");
     return OK;
 }
 

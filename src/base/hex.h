@@ -1,5 +1,5 @@
-/* hex.h: hexadecimal, as the Ethereum APIs write bytes. Decoding does not branch on the digits' values,
- * so secret keys may go through it. */
+/* hex.h: hexadecimal, as the Ethereum APIs write bytes. Decoding does not branch on the digits'
+ * values, so secret keys may go through it. */
 #ifndef BASE_HEX_H
 #define BASE_HEX_H
 

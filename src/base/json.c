@@ -2,25 +2,32 @@
 
 #include "base/secret.h"
 
+#include <assert.h>
 #include <jansson.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
+enum { PIECE_SIZE = 64 };
+
 /* jansson has one pair of memory functions for the process. Ours charge the tree that the calling
- * thread is parsing, and wipe what is freed. */
+ * thread is parsing, and wipe what is freed. jansson 2.14 goes on with a string whose buffer could
+ * not grow and then writes past its copy, so memory is never refused to it: past the budget the
+ * text ends instead (see feed()), and without memory the process does. */
 static _Thread_local size_t budget = SIZE_MAX;
 static _Thread_local bool budget_passed;
 
 static void *tree_malloc(size_t size)
 {
-    if (size > budget) {
-        budget_passed = true;
-        return NULL;
-    }
     void *block = malloc(size);
-    if (block != NULL && budget != SIZE_MAX) {
+    if (block == NULL) {
+        abort();
+    }
+    if (budget != SIZE_MAX) {
         size_t charged = malloc_usable_size(block);
+        budget_passed = budget_passed || charged > budget;
         budget -= charged < budget ? charged : budget;
     }
     return block;
@@ -55,28 +62,82 @@ static const struct json *wrapped(const json_t *value)
     return (const struct json *)(const void *)value;
 }
 
-/* Parses the value at the start of the text; with `used_out`, something may follow it. `place` is the
- * text's own offset in what the user sent, for messages. */
+/* What jansson has not read yet. */
+struct source {
+    const char *text;
+    size_t left;
+};
+
+/* Hands the text to jansson in pieces, so that it can be ended when the budget is passed. jansson
+ * keeps a piece on its stack, so pieces are small and the last one is wiped. A NUL behind a number
+ * would get lost in jansson; U+0001 is as wrong in every place, and does not. */
+static size_t feed(void *piece, size_t size_max, void *context)
+{
+    struct source *source = context;
+    size_t size = source->left < PIECE_SIZE ? source->left : PIECE_SIZE;
+    char *out = piece;
+    assert(size_max >= PIECE_SIZE);
+    secret_wipe(out, PIECE_SIZE);
+    if (budget_passed || size == 0) {
+        return 0;
+    }
+    memcpy(out, source->text, size);
+    for (char *nul = NULL; (nul = memchr(out, '\0', size)) != NULL;) {
+        *nul = '\1';
+    }
+    source->text += size;
+    source->left -= size;
+    return size;
+}
+
+/* Why a text was refused. jansson's own words quote the text, which may be a password. */
+static const char *reason_of(const json_error_t *error)
+{
+    static const char *const reasons[] = {
+        [json_error_stack_overflow] = "nested too deeply",
+        [json_error_invalid_utf8] = "not UTF-8",
+        [json_error_premature_end_of_input] = "ends too early",
+        [json_error_end_of_input_expected] = "something follows the value",
+        [json_error_null_character] = "U+0000 in a string",
+        [json_error_null_byte_in_key] = "U+0000 in a name",
+        [json_error_duplicate_key] = "two members have the same name",
+        [json_error_numeric_overflow] = "number out of range",
+    };
+    size_t code = (size_t)json_error_code(error);
+    bool known = code < sizeof(reasons) / sizeof(reasons[0]) && reasons[code] != NULL;
+    return known ? reasons[code] : "syntax error";
+}
+
+static void error_wipe(json_error_t *error)
+{
+    secret_wipe(error, sizeof(*error));
+}
+
+/* Parses the value at the start of the text; with `used_out`, something may follow it. `place` is
+ * the text's own offset in what the user sent, for messages. */
 static struct result parse_value(const char *text, size_t size, size_t place, size_t *used_out,
                                  struct json **out, struct detail *detail)
 {
     size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
     flags |= used_out == NULL ? 0 : JSON_DISABLE_EOF_CHECK;
     size_t bound = size > SIZE_MAX / 2 / JSON_TREE_FACTOR ? SIZE_MAX / 2 : size * JSON_TREE_FACTOR;
-    json_error_t error = { 0 };
+    ENSURE(used_out != NULL || size <= INT_MAX, LIMIT, "JSON is over 2 GiB");
+    struct source source = { .text = text, .left = size < INT_MAX ? size : INT_MAX };
+    CLEANUP(error_wipe) json_error_t error = { 0 };
     budget = bound < JSON_TREE_MIN ? JSON_TREE_MIN : bound;
     budget_passed = false;
-    json_t *root = json_loadb(text, size, flags, &error);
+    CLEANUP(json_free_ptr)
+    struct json *root = (struct json *)(void *)json_load_callback(feed, &source, flags, &error);
     budget = SIZE_MAX;
+    ENSURE(!budget_passed, LIMIT, "JSON has too many values for its size");
     if (root == NULL) {
-        ENSURE(!budget_passed, LIMIT, "JSON has too many values for its size");
-        detail_set(detail, "byte %zu (%s)", place + (size_t)error.position, error.text);
+        detail_set(detail, "byte %zu (%s)", place + (size_t)error.position, reason_of(&error));
         return FAIL(BAD_INPUT, "not valid JSON");
     }
     if (used_out != NULL) {
         *used_out = (size_t)error.position;
     }
-    *out = (struct json *)(void *)root;
+    *out = STEAL(root);
     return OK;
 }
 
@@ -96,10 +157,10 @@ enum json_kind json_kind(const struct json *value)
         return JSON_KIND_NULL;
     }
     static const enum json_kind kinds[] = {
-        [JSON_OBJECT] = JSON_KIND_OBJECT,   [JSON_ARRAY] = JSON_KIND_ARRAY,
-        [JSON_STRING] = JSON_KIND_STRING,   [JSON_INTEGER] = JSON_KIND_INTEGER,
-        [JSON_REAL] = JSON_KIND_REAL,       [JSON_TRUE] = JSON_KIND_BOOLEAN,
-        [JSON_FALSE] = JSON_KIND_BOOLEAN,   [JSON_NULL] = JSON_KIND_NULL,
+        [JSON_OBJECT] = JSON_KIND_OBJECT, [JSON_ARRAY] = JSON_KIND_ARRAY,
+        [JSON_STRING] = JSON_KIND_STRING, [JSON_INTEGER] = JSON_KIND_INTEGER,
+        [JSON_REAL] = JSON_KIND_REAL,     [JSON_TRUE] = JSON_KIND_BOOLEAN,
+        [JSON_FALSE] = JSON_KIND_BOOLEAN, [JSON_NULL] = JSON_KIND_NULL,
     };
     return kinds[json_typeof(native(value))];
 }
@@ -164,10 +225,14 @@ RESULT json_each(const struct json *object,
     return OK;
 }
 
+static bool is_space(char character)
+{
+    return character == ' ' || character == '\t' || character == '\r' || character == '\n';
+}
+
 static void skip_space(struct json_stream *stream)
 {
-    while (stream->position < stream->size &&
-           memchr(" \t\r\n", stream->text[stream->position], 4) != NULL) {
+    while (stream->position < stream->size && is_space(stream->text[stream->position])) {
         stream->position++;
     }
 }

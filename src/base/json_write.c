@@ -8,17 +8,25 @@
 
 enum { HEX_BYTES_AT_ONCE = 96 };
 
-static void write_escaped(struct buf *out, unsigned char byte)
+/* Controls of ASCII and of Latin-1 (a terminal may take U+009B for an escape), and the two
+ * separators that some readers take for the end of a line. */
+static bool must_escape(utf8proc_int32_t point)
+{
+    return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x2028 || point == 0x2029;
+}
+
+static void write_character(struct buf *out, const unsigned char *bytes, size_t size,
+                            utf8proc_int32_t point)
 {
     static const char *const short_forms[0x80] = {
         ['"'] = "\\\"", ['\\'] = "\\\\", ['\n'] = "\\n", ['\r'] = "\\r", ['\t'] = "\\t",
     };
-    if (short_forms[byte] != NULL) {
-        buf_append_text(out, short_forms[byte]);
-    } else if (byte < 0x20) {
-        buf_printf(out, "\\u%04x", byte);
+    if (size == 1 && short_forms[point] != NULL) {
+        buf_append_text(out, short_forms[point]);
+    } else if (must_escape(point)) {
+        buf_printf(out, "\\u%04x", (unsigned)point);
     } else {
-        buf_append(out, &byte, 1);
+        buf_append(out, bytes, size);
     }
 }
 
@@ -33,10 +41,8 @@ static void write_string(struct buf *out, const char *text)
         if (size <= 0) {
             buf_append(out, "?", 1);
             size = 1;
-        } else if (size == 1) {
-            write_escaped(out, *next);
         } else {
-            buf_append(out, next, (size_t)size);
+            write_character(out, next, (size_t)size, point);
         }
         next += size;
         left -= (size_t)size;

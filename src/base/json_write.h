@@ -17,7 +17,8 @@ struct json_writer {
 #define JSON_WRITER(buffer) ((struct json_writer){ .out = (buffer) })
 
 /* `name` is NULL inside an array and at the top. Names and texts are UTF-8; bytes that are not are
- * written as '?'. A value of NULL text is written as null. */
+ * written as '?'. Control characters and line separators are escaped, those beyond ASCII too, so
+ * that the text is one line in every reader. A value of NULL text is written as null. */
 void json_write_open(struct json_writer *writer, const char *name, char bracket); /* '{' or '[' */
 void json_write_close(struct json_writer *writer, char bracket);                  /* '}' or ']' */
 void json_write_text(struct json_writer *writer, const char *name, const char *text);

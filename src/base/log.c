@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +19,10 @@ static const char *const level_names[] = {
     [LOG_LEVEL_WARN] = "warn",
     [LOG_LEVEL_ERROR] = "error",
 };
-static const char *const format_names[] = { [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json" };
+static const char *const format_names[] = {
+    [LOG_FORMAT_TEXT] = "text",
+    [LOG_FORMAT_JSON] = "json",
+};
 
 static atomic_int lowest_level = LOG_LEVEL_INFO;
 static atomic_int line_format = LOG_FORMAT_TEXT;
@@ -41,6 +45,10 @@ static void write_out(const char *bytes, size_t size)
     while (size > 0) {
         ssize_t done = write(STDERR_FILENO, bytes, size);
         if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done < 0 && errno == EAGAIN) { /* whoever shares stderr made it so */
+            poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, -1);
             continue;
         }
         if (done <= 0) {
@@ -106,25 +114,31 @@ bool log_enabled(enum log_level level)
     return (int)level >= atomic_load_explicit(&lowest_level, memory_order_relaxed);
 }
 
-static void format_json(struct buf *line, enum log_level level, const char *event,
-                        const struct log_field *fields, const char *now)
+static void begin_json(struct buf *line, enum log_level level, const char *event, const char *now)
 {
-    struct json_writer writer_at = JSON_WRITER(line);
-    json_write_open(&writer_at, NULL, '{');
-    json_write_text(&writer_at, "time", now);
-    json_write_text(&writer_at, "level", level_names[level]);
-    json_write_text(&writer_at, "message", event);
-    for (; fields->name != NULL; fields++) {
-        if (fields->text != NULL) {
-            json_write_text(&writer_at, fields->name, fields->text);
-        } else {
-            json_write_number(&writer_at, fields->name, fields->number);
-        }
-    }
-    json_write_close(&writer_at, '}');
+    struct json_writer head = JSON_WRITER(line);
+    json_write_open(&head, NULL, '{');
+    json_write_text(&head, "time", now);
+    json_write_text(&head, "level", level_names[level]);
+    json_write_text(&head, "message", event);
 }
 
-/* True for text that cannot be misread without quotes: one line stays one line whatever is in it. */
+static void add_json(struct buf *line, const struct log_field *field)
+{
+    struct json_writer members = { .out = line, .comma = true };
+    if (field->text != NULL) {
+        json_write_text(&members, field->name, field->text);
+    } else {
+        json_write_number(&members, field->name, field->number);
+    }
+}
+
+static void begin_text(struct buf *line, enum log_level level, const char *event, const char *now)
+{
+    buf_printf(line, "%s %-5s %s", now, level_names[level], event);
+}
+
+/* True for text that cannot be misread without quotes. One line stays one line in any case. */
 static bool is_plain_word(const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
@@ -135,60 +149,85 @@ static bool is_plain_word(const char *text)
     return text[0] != '\0';
 }
 
-static void format_text(struct buf *line, enum log_level level, const char *event,
-                        const struct log_field *fields, const char *now)
+static void add_text(struct buf *line, const struct log_field *field)
 {
-    buf_printf(line, "%s %-5s %s", now, level_names[level], event);
-    for (; fields->name != NULL; fields++) {
-        if (fields->text == NULL) {
-            buf_printf(line, " %s=%" PRIu64, fields->name, fields->number);
-            continue;
-        }
-        buf_printf(line, " %s=", fields->name);
-        if (is_plain_word(fields->text)) {
-            buf_append_text(line, fields->text);
-        } else {
-            struct json_writer quoted = JSON_WRITER(line);
-            json_write_text(&quoted, NULL, fields->text);
-        }
+    if (field->text == NULL) {
+        buf_printf(line, " %s=%" PRIu64, field->name, field->number);
+        return;
+    }
+    buf_printf(line, " %s=", field->name);
+    if (is_plain_word(field->text)) {
+        buf_append_text(line, field->text);
+    } else {
+        struct json_writer quoted = JSON_WRITER(line);
+        json_write_text(&quoted, NULL, field->text);
     }
 }
 
-static void enqueue(const struct buf *line)
+static const struct formatter {
+    void (*begin)(struct buf *line, enum log_level level, const char *event, const char *now);
+    void (*add)(struct buf *line, const struct log_field *field);
+    const char *end;
+} formatters[] = {
+    [LOG_FORMAT_TEXT] = { begin_text, add_text, "\n" },
+    [LOG_FORMAT_JSON] = { begin_json, add_json, "}\n" },
+};
+
+/* Adds the fields that fit, so that a long one from outside cannot hide the others. */
+static void add_fields(struct buf *line, const struct log_field *fields,
+                       const struct formatter *formatter)
 {
-    {
-        LOCK_SCOPE(&queue_mutex);
-        if (running) {
-            if (queue.size + line->size > LOG_QUEUE_BYTES) {
-                atomic_fetch_add(&dropped, 1);
-                return;
-            }
-            buf_append(&queue, line->data, line->size);
-            pthread_cond_signal(&queue_changed);
-            return;
+    static const struct log_field cut = { .name = "cut", .text = "a field that did not fit" };
+    bool complete = true;
+    for (; fields->name != NULL; fields++) {
+        size_t before = line->size;
+        formatter->add(line, fields);
+        if (!is_ok(buf_check(line))) {
+            buf_truncate(line, before);
+            complete = false;
         }
     }
-    write_out(line->data, line->size);
+    line->max = LOG_LINE_MAX;
+    if (!complete) {
+        formatter->add(line, &cut);
+    }
+    buf_append_text(line, formatter->end);
+}
+
+/* Queues the line, or drops it when the queue is full or cannot grow. */
+static bool enqueue(const struct buf *line)
+{
+    LOCK_SCOPE(&queue_mutex);
+    if (!running) {
+        return false;
+    }
+    size_t before = queue.size;
+    buf_append(&queue, line->data, line->size);
+    if (!is_ok(buf_check(&queue))) {
+        buf_truncate(&queue, before);
+        atomic_fetch_add(&dropped, 1);
+    }
+    pthread_cond_signal(&queue_changed);
+    return true;
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
-    static const struct log_field cut[] = { { .name = "cut", .text = "line too long" },
-                                            { .name = NULL } };
-    bool json = atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_FORMAT_JSON;
-    void (*format)(struct buf *, enum log_level, const char *, const struct log_field *,
-                   const char *) = json ? format_json : format_text;
+    enum { ROOM_AT_THE_END = 64 }; /* for what add_fields() says last */
+    const struct formatter *formatter =
+        &formatters[atomic_load_explicit(&line_format, memory_order_relaxed)];
     char now[CLOCK_TEXT_SIZE];
     clock_wall_text(now);
-    BUF line = BUF_INIT(LOG_LINE_MAX);
-    format(&line, level, event, fields, now);
-    if (line.failed) {
-        buf_clear(&line);
-        format(&line, level, event, cut, now);
+    BUF line = BUF_INIT(LOG_LINE_MAX - ROOM_AT_THE_END);
+    formatter->begin(&line, level, event, now);
+    if (is_ok(buf_check(&line))) {
+        add_fields(&line, fields, formatter);
     }
-    line.max = LOG_LINE_MAX + 1;
-    buf_append(&line, "\n", 1);
-    enqueue(&line);
+    if (!is_ok(buf_check(&line))) {
+        atomic_fetch_add(&dropped, 1);
+    } else if (!enqueue(&line)) {
+        write_out(line.data, line.size);
+    }
 }
 
 bool log_request_allowed(void)
@@ -198,7 +237,8 @@ bool log_request_allowed(void)
         LOCK_SCOPE(&limit_mutex);
         uint64_t second = clock_monotonic_ns() / 1000000000U;
         if (second != limit_second) {
-            left_out = limit_count > LOG_REQUEST_LINES_MAX ? limit_count - LOG_REQUEST_LINES_MAX : 0;
+            left_out =
+                limit_count > LOG_REQUEST_LINES_MAX ? limit_count - LOG_REQUEST_LINES_MAX : 0;
             limit_second = second;
             limit_count = 0;
         }

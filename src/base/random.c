@@ -1,6 +1,5 @@
 #include "base/random.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* result.h: what a fallible function returns. The class decides what the caller does, the text says why. */
+/* result.h: what a fallible function returns. The class decides what the caller does, the text says
+ * why. */
 #ifndef BASE_RESULT_H
 #define BASE_RESULT_H
 
@@ -25,20 +26,20 @@ struct result {
 #define FAIL(st, text) ((struct result){ STATUS_##st, "" text }) /* "" : only a literal fits */
 
 /* Hands a failure of `call` to our caller. */
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        struct result try_result_ = (call);                                                        \
-        if (!is_ok(try_result_)) {                                                                 \
-            return try_result_;                                                                    \
-        }                                                                                          \
+#define TRY(call)                           \
+    do {                                    \
+        struct result try_result_ = (call); \
+        if (!is_ok(try_result_)) {          \
+            return try_result_;             \
+        }                                   \
     } while (0)
 
 /* Fails unless the outside kept `cond`. A broken invariant of ours is an assert() instead. */
-#define ENSURE(cond, st, text)                                                                     \
-    do {                                                                                           \
-        if (!(cond)) {                                                                             \
-            return FAIL(st, text);                                                                 \
-        }                                                                                          \
+#define ENSURE(cond, st, text)     \
+    do {                           \
+        if (!(cond)) {             \
+            return FAIL(st, text); \
+        }                          \
     } while (0)
 
 static inline bool is_ok(struct result result)

@@ -31,6 +31,16 @@ static inline void secret32_wipe(struct secret32 *secret)
 /* SECRET key; declares a struct secret32 that is wiped when the scope ends. */
 #define SECRET CLEANUP(secret32_wipe) struct secret32
 
+/* Says that a variable made of secrets is public from here on, such as whether a key is valid at
+ * all. It means something only to the constant-time test (tests/ctime), which defines
+ * CHAMBER_CTIME. */
+#ifdef CHAMBER_CTIME
+#include <valgrind/memcheck.h>
+#define DECLASSIFY(variable) VALGRIND_MAKE_MEM_DEFINED(&(variable), sizeof(variable))
+#else
+#define DECLASSIFY(variable) (void)(variable)
+#endif
+
 /* Compares `size` bytes in a time that depends on `size` only. */
 bool secret_equal(const void *a, const void *b, size_t size);
 

@@ -11,7 +11,8 @@ enum { SHA256_SIZE = 32 };
  * there is no sane way on. */
 void sha256(const void *bytes, size_t size, uint8_t out[static SHA256_SIZE]);
 
-/* out = SHA-256(left || right), the inner node of every Merkle tree here. `out` may be either input. */
+/* out = SHA-256(left || right), the inner node of every Merkle tree here. `out` may be either
+ * input. */
 void sha256_pair(const uint8_t left[static SHA256_SIZE], const uint8_t right[static SHA256_SIZE],
                  uint8_t out[static SHA256_SIZE]);
 

@@ -1,14 +1,15 @@
 #include "base/vault.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 enum { SLOT_SIZE = sizeof(struct secret32), NO_SLOT = UINT32_MAX };
 
 struct vault {
-    pthread_mutex_t mutex; /* guards everything below but the slots' contents */
+    pthread_mutex_t mutex; /* guards what changes below, but for `locked` and a taken slot's own */
     enum vault_lock lock;
-    bool locked;
+    atomic_bool locked;
     size_t page_size;
     size_t mapping_size; /* guard page, slots, guard page */
     uint8_t *mapping;
@@ -16,6 +17,7 @@ struct vault {
     size_t slots_max;
     size_t slots_open;   /* slots on pages that are usable */
     size_t slots_fresh;  /* slots that were taken at least once */
+    bool *taken;         /* of each slot; one that is given back twice would be two keys' */
     uint32_t *free_list; /* erased slots, the last one is taken first */
     size_t free_count;
 };
@@ -33,10 +35,12 @@ RESULT vault_new(size_t slots_max, enum vault_lock lock, struct vault **out)
     ENSURE(vault != NULL, UNAVAILABLE, "out of memory");
     pthread_mutex_init(&vault->mutex, NULL);
     vault->lock = lock;
-    vault->locked = true;
+    atomic_init(&vault->locked, true);
     vault->slots_max = slots_max;
     vault->page_size = (size_t)sysconf(_SC_PAGESIZE);
+    vault->taken = calloc(slots_max, sizeof(*vault->taken));
     vault->free_list = calloc(slots_max, sizeof(*vault->free_list));
+    ENSURE(vault->taken != NULL, UNAVAILABLE, "out of memory");
     ENSURE(vault->free_list != NULL, UNAVAILABLE, "out of memory");
     size_t inner = round_up(slots_max * SLOT_SIZE, vault->page_size);
     void *mapping = mmap(NULL, inner + 2 * vault->page_size, PROT_NONE,
@@ -58,6 +62,7 @@ void vault_free(struct vault *vault)
         secret_wipe(vault->slots, vault->slots_open * SLOT_SIZE);
         munmap(vault->mapping, vault->mapping_size);
     }
+    free(vault->taken);
     free(vault->free_list);
     pthread_mutex_destroy(&vault->mutex);
     free(vault);
@@ -75,10 +80,10 @@ static struct result protect_page(struct vault *vault, uint8_t *page)
     if (mlock(page, size) == 0) {
         return OK;
     }
-    vault->locked = false;
     ENSURE(vault->lock == VAULT_LOCK_OPTIONAL, UNAVAILABLE,
            "cannot lock the key vault in memory: raise RLIMIT_MEMLOCK (ulimit -l, or LimitMEMLOCK= "
            "in the systemd unit)");
+    atomic_store(&vault->locked, false);
     return OK;
 }
 
@@ -104,6 +109,7 @@ RESULT vault_put(struct vault *vault, const struct secret32 *secret, uint32_t *s
         slot = (uint32_t)vault->slots_fresh++;
     }
     memcpy(vault->slots + (size_t)slot * SLOT_SIZE, secret->bytes, SLOT_SIZE);
+    vault->taken[slot] = true;
     *slot_out = slot;
     return OK;
 }
@@ -111,19 +117,21 @@ RESULT vault_put(struct vault *vault, const struct secret32 *secret, uint32_t *s
 const uint8_t *vault_get(const struct vault *vault, uint32_t slot)
 {
     assert(slot < vault->slots_max);
+    assert(vault->taken[slot]);
     return vault->slots + (size_t)slot * SLOT_SIZE;
 }
 
 void vault_erase(struct vault *vault, uint32_t slot)
 {
     LOCK_SCOPE(&vault->mutex);
-    assert(slot < vault->slots_fresh);
-    assert(vault->free_count < vault->slots_max);
+    assert(slot < vault->slots_max);
+    assert(vault->taken[slot]);
+    vault->taken[slot] = false;
     secret_wipe(vault->slots + (size_t)slot * SLOT_SIZE, SLOT_SIZE);
     vault->free_list[vault->free_count++] = slot;
 }
 
 bool vault_is_locked(const struct vault *vault)
 {
-    return vault->locked;
+    return atomic_load(&vault->locked);
 }

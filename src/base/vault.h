@@ -1,7 +1,7 @@
 /* vault.h: the one region of the process that holds secret keys.
- * It is reserved once, between guard pages; its pages become usable as slots are taken. Used pages are
- * locked in memory, left out of core files and empty in a forked child. A slot is 32 bytes; an erased
- * slot is wiped and may be taken again. */
+ * It is reserved once, between guard pages; its pages become usable as slots are taken. Used pages
+ * are locked in memory, left out of core files and empty in a forked child. A slot is 32 bytes; an
+ * erased slot is wiped and may be taken again. */
 #ifndef BASE_VAULT_H
 #define BASE_VAULT_H
 
@@ -28,15 +28,16 @@ RESULT vault_new(size_t slots_max, enum vault_lock lock, struct vault **out);
 void vault_free(struct vault *vault);
 DEFINE_CLEANUP(struct vault, vault_free);
 
-/* Copies `secret` into a free slot and gives its number. LIMIT: all slots are taken. UNAVAILABLE: the
- * next page could not be had or locked. Thread-safe. */
+/* Copies `secret` into a free slot and gives its number. LIMIT: all slots are taken. UNAVAILABLE:
+ * the next page could not be had or locked. Thread-safe. */
 RESULT vault_put(struct vault *vault, const struct secret32 *secret, uint32_t *slot_out);
 
 /* The 32 bytes of a taken slot, valid until it is erased. Thread-safe without a lock: a slot never
- * moves. The caller sees to it that nobody erases the slot meanwhile. */
+ * moves. The caller sees to it that nobody erases the slot meanwhile. Aborts for a slot that is not
+ * taken: zeros must not pass for a key. */
 const uint8_t *vault_get(const struct vault *vault, uint32_t slot);
 
-/* Wipes a taken slot and gives it back. Thread-safe. */
+/* Wipes a taken slot and gives it back. Thread-safe. Aborts for a slot that is not taken. */
 void vault_erase(struct vault *vault, uint32_t slot);
 
 /* False when VAULT_LOCK_OPTIONAL had to go on without mlock. */

@@ -18,14 +18,15 @@ struct bls_point {
     uint64_t limbs[36]; /* a blst_p2 */
 };
 
-/* The public key of a secret key of 32 big-endian bytes. BAD_INPUT when the key is zero or not below
- * the group order. */
+/* The public key of a secret key of 32 big-endian bytes. BAD_INPUT when the key is zero or not
+ * below the group order. */
 RESULT bls_public_key(const uint8_t secret[static BLS_SECRET_SIZE],
                       uint8_t pubkey_out[static BLS_PUBKEY_SIZE]);
 
 void bls_hash(const uint8_t message[static BLS_MESSAGE_SIZE], struct bls_point *out);
 
-/* Signs a hashed message. The secret must be one that bls_public_key() accepted. */
+/* Signs a hashed message. The secret must be one that bls_public_key() accepted. Aborts for a
+ * secret of zero: the signature would be the point at infinity, which anybody can make. */
 void bls_sign(const uint8_t secret[static BLS_SECRET_SIZE], const struct bls_point *message,
               uint8_t signature_out[static BLS_SIGNATURE_SIZE]);
 

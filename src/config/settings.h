@@ -1,5 +1,5 @@
-/* settings.h: every setting there is: one table drives parsing, validation, --help, the example file
- * and the reference page. Values come from the YAML file, then the environment (CONTAINMENT_SERVER__…),
+/* settings.h: every setting there is: one table drives parsing, --help, the example file and the
+ * reference page. Values come from the YAML file, then the environment (CONTAINMENT_SERVER__…),
  * then the command line; each remembers where it came from. */
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
@@ -72,24 +72,24 @@ struct settings {
 };
 
 enum setting_kind {
-    SETTING_TEXT,
-    SETTING_CHOICE, /* one of `choices` */
-    SETTING_NUMBER, /* min <= value <= max */
-    SETTING_BOOLEAN,
-    SETTING_LIST, /* YAML sequence, or text with commas */
+    SETTING_TEXT,    /* char *, empty only when its default is, too */
+    SETTING_CHOICE,  /* char *: one of `choices` */
+    SETTING_NUMBER,  /* uint64_t: min <= value <= max */
+    SETTING_BOOLEAN, /* bool */
+    SETTING_LIST,    /* struct text_list: YAML sequence, or text with commas */
 };
 
-/* One line of the table. */
+/* One line of the table, where settings of one section stand together. */
 struct setting {
     const char *name; /* dotted, as in the YAML file: "server.listen_port" */
     enum setting_kind kind;
-    size_t offset;         /* of the value in struct settings */
-    const char *standard;  /* default, as text */
-    const char *help;      /* one or two sentences; what it does, and when to change it */
-    uint64_t min, max;     /* SETTING_NUMBER */
-    const char *choices;   /* SETTING_CHOICE: "a|b|c" */
-    const char *flag;      /* a further command-line flag beside --server-listen-port, or NULL */
-    const char *example;   /* what the example file shows commented out instead of the default, or NULL */
+    size_t offset;        /* of the value in struct settings */
+    const char *standard; /* default, as text */
+    const char *help;     /* one to three sentences; what it does, and when to change it */
+    uint64_t min, max;    /* SETTING_NUMBER */
+    const char *choices;  /* SETTING_CHOICE: "a|b|c" */
+    const char *flag;     /* a further flag beside --server-listen-port, dashes and all; or NULL */
+    const char *example;  /* shown commented out in the example file, instead of the default */
 };
 
 extern const struct setting settings_table[];

@@ -9,7 +9,8 @@ struct domain {
     uint8_t bytes[32];
 };
 
-/* `type` is the domain type's four bytes as a big-endian number: 0x01000000 is DOMAIN_BEACON_ATTESTER. */
+/* `type` is the domain type's four bytes as a big-endian number: 0x01000000 is
+ * DOMAIN_BEACON_ATTESTER. */
 struct domain domain_compute(uint32_t type, struct fork_version version,
                              const struct root *genesis_validators_root);
 

@@ -25,14 +25,15 @@ enum fork {
 struct preset {
     const char *name; /* "mainnet", "minimal", "gnosis": PRESET_BASE */
     uint64_t slots_per_epoch;
-    /* further limits of SSZ types, as src/eth/ssz_types.c needs them */
     uint64_t max_committees_per_slot;
     uint64_t sync_committee_size;
-    uint64_t max_withdrawals_per_payload;
-    uint64_t slots_per_eth1_voting_period;
 };
 
-enum { NETWORK_NAME_SIZE = 64 };
+enum {
+    NETWORK_NAME_SIZE = 64,       /* with the NUL */
+    NETWORK_FILE_MAX = 64 * 1024, /* bytes of a config.yaml */
+    NETWORK_FILE_DEPTH_MAX = 16,  /* nesting in the values of names that are ignored */
+};
 
 struct network {
     char name[NETWORK_NAME_SIZE];
@@ -43,22 +44,33 @@ struct network {
     struct {
         struct fork_version version;
         struct epoch epoch; /* far_future_epoch: not scheduled */
-    } forks[FORK_COUNT];
+    } forks[FORK_COUNT];    /* epochs never fall; a fork that a file does not name has the version
+                               before */
 };
 
 /* A network by its name: mainnet, sepolia, hoodi, gnosis, chiado. NULL: none of them. */
 const struct network *network_find(const char *name);
 
+/* A preset by its name; NULL: none. */
+const struct preset *preset_find(const char *name);
+
 /* Reads a consensus-layer config.yaml (upper-case names as in the consensus specifications:
- * PRESET_BASE, CONFIG_NAME, SECONDS_PER_SLOT, GENESIS_FORK_VERSION, ALTAIR_FORK_VERSION,
- * ALTAIR_FORK_EPOCH, …), to which two lines must have been added that such files do not have:
- * GENESIS_VALIDATORS_ROOT and GENESIS_TIME. Other names are ignored. BAD_INPUT names the line or the
- * missing name in `detail`. */
+ * PRESET_BASE, CONFIG_NAME, SECONDS_PER_SLOT or SLOT_DURATION_MS, GENESIS_FORK_VERSION,
+ * ALTAIR_FORK_VERSION, ALTAIR_FORK_EPOCH, …), to which two lines must have been added that such
+ * files do not have: GENESIS_VALIDATORS_ROOT and GENESIS_TIME. Other names are ignored, whatever
+ * they hold. A fork may be left out when no later one is scheduled. BAD_INPUT names the line or the
+ * missing name in `detail`; LIMIT: over NETWORK_FILE_MAX bytes or NETWORK_FILE_DEPTH_MAX levels. */
 RESULT network_parse(const char *yaml, size_t size, struct network *out, struct detail *detail);
 
 /* FORK_COUNT when `name` ("PHASE0", … upper case) is no fork. */
 enum fork fork_find(const char *name);
 const char *fork_name(enum fork fork);
+
+/* The fork that the network's schedule has at `epoch`. */
+enum fork network_fork_at(const struct network *network, struct epoch epoch);
+
+/* The fork with this version, scheduled or not; FORK_COUNT when the network has no such version. */
+enum fork network_fork_of(const struct network *network, struct fork_version version);
 
 struct epoch network_epoch_of(const struct network *network, struct slot slot);
 

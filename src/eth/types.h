@@ -38,6 +38,11 @@ static inline bool root_equal(const struct root *a, const struct root *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+static inline bool fork_version_equal(struct fork_version a, struct fork_version b)
+{
+    return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
+
 static inline bool pubkey_equal(const struct pubkey *a, const struct pubkey *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;

@@ -26,8 +26,11 @@ struct history {
 /* Releases the records; the history is empty afterwards. Accepts a zeroed one. */
 void history_done(struct history *history);
 
-/* Appends without sorting or checking; history_normalize() or history_merge() follows.
- * LIMIT: over HISTORY_RECORDS_MAX. UNAVAILABLE: no memory. */
+/* A copy of all of it into `out`, which is not released before. UNAVAILABLE: no memory. */
+RESULT history_copy(const struct history *from, struct history *out);
+
+/* Appends without sorting or checking: for what comes in order, or goes into history_merge() as
+ * `added`. LIMIT: over HISTORY_RECORDS_MAX. UNAVAILABLE: no memory. */
 RESULT history_add_block(struct history *history, const struct signed_block *block);
 RESULT history_add_attestation(struct history *history,
                                const struct signed_attestation *attestation);
@@ -39,18 +42,24 @@ enum conflict_policy {
                         nothing which could depend on the lost detail is signed */
 };
 
-/* Merges `added` (in any order, as it came from outside) into `known`. Every record of both stays
- * represented: as a record, or, with CONFLICT_RAISE, under the watermarks. The marks become the higher of
- * those of `known` and of the lowest slot, source and target in `added` (EIP-3076 conditions 2, 4, 5).
- * Two records of one slot or target with the same root are one; one with a root wins over one without.
- * A slashable pair, or a source after its target: REFUSED under CONFLICT_REFUSE, `detail` naming the
- * entry; `known` is unchanged then. */
+/* Merges `added` (in any order, as it came from outside) into `known` (sorted and clean). Every
+ * record of both stays represented: as a record, or, with CONFLICT_RAISE, under the watermarks. The
+ * marks become the higher of those of `known`, those of `added`, and the lowest slot, source and
+ * target among the records of `added` (EIP-3076 conditions 2, 4, 5; the gap between two imports is
+ * never signed in). Two records of one slot or target with the same root are one; one with a root
+ * wins over one without. A slashable pair, or a source after its target: REFUSED under
+ * CONFLICT_REFUSE, `detail` naming the validator and the entry. Under CONFLICT_RAISE a slot or
+ * target that was claimed with two roots keeps a record without one. LIMIT: over
+ * HISTORY_RECORDS_MAX. After any failure `known` is unchanged. O(n log n) whatever the order. */
 RESULT history_merge(struct history *known, const struct history *added,
                      enum conflict_policy policy, struct detail *detail);
 
-/* True when no two of the records are slashable together; else `detail` names a pair. */
+/* True when the records are in order, no two of them are slashable together and no source is after
+ * its target; else `detail` names a pair. Sorted by target, records hold no surround exactly when
+ * their sources never fall: one look at neighbours tells, O(n). */
 bool history_is_clean(const struct history *history, struct detail *detail);
 
+/* The highest source and target. `history` is sorted and clean. */
 struct peaks history_peaks(const struct history *history);
 
 #endif

@@ -1,60 +1,18 @@
-/* rules.h: what a validator may sign after what it has signed: EIP-3076, the complete conditions. Pure.
- *
- * A store keeps, per validator, every signed block and attestation with its signing root ("records"),
- * and a lower bound ("watermarks") that stands for all records that were pruned or never imported. */
+/* rules.h: what a validator may sign after what it has signed: EIP-3076, the complete conditions.
+ * Pure. */
 #ifndef SLASHING_RULES_H
 #define SLASHING_RULES_H
 
-#include "eth/types.h"
+#include "slashing/records.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A block that was signed, or is to be. */
-struct signed_block {
-    struct slot slot;
-    struct root root; /* its signing root */
-    bool has_root;    /* false in imported records that came without one; such a record never repeats */
-};
-
-/* An attestation that was signed, or is to be. */
-struct signed_attestation {
-    struct epoch source;
-    struct epoch target;
-    struct root root;
-    bool has_root;
-};
-
-/* Lower bounds of one validator. Nothing new is signed at or below `block_slot`, below `source`, at or
- * below `target`. They only rise. */
-struct watermarks {
-    bool has_block;
-    struct slot block_slot;
-    bool has_attestation;
-    struct epoch source;
-    struct epoch target;
-};
-
-/* The highest values in one validator's records. */
-struct peaks {
-    bool has_attestation;
-    struct epoch source;
-    struct epoch target;
-};
-
-/* Upper bounds of the whole store, set by an operator who moves validators elsewhere: nothing is signed
- * at or above them. */
-struct ceiling {
-    bool has_slot;
-    struct slot slot;
-    bool has_epoch;
-    struct epoch epoch;
-};
-
 enum verdict {
     VERDICT_NONE,   /* not judged yet */
     VERDICT_NEW,    /* allowed once it is recorded */
-    VERDICT_REPEAT, /* the very message was signed before: allowed, no new record */
+    VERDICT_REPEAT, /* the very message was signed before: allowed, no new record, even at or below
+                       the watermarks; not at or above the ceiling */
     VERDICT_DISABLED,
     VERDICT_SOURCE_AFTER_TARGET,
     VERDICT_DOUBLE_BLOCK,
@@ -79,9 +37,10 @@ const char *verdict_text(enum verdict verdict);
 enum verdict rules_block(const struct watermarks *marks, const struct ceiling *ceiling,
                          const struct signed_block *same_slot, const struct signed_block *wanted);
 
-/* Judges an attestation against `records`: all of the validator's records whose target is at or above
- * rules_relevant_target(). Any order; further records do no harm. `conflict_out` (may be NULL) gets the
- * index of the record in the way, or `count`. */
+/* Judges an attestation against `records`: all of the validator's records whose target is at or
+ * above rules_relevant_target(). Any order; further records do no harm; no record has a source
+ * after its target. `conflict_out` (may be NULL) gets the index of the record in the way, or
+ * `count`. */
 enum verdict rules_attestation(const struct watermarks *marks, const struct ceiling *ceiling,
                                const struct signed_attestation *records, size_t count,
                                const struct signed_attestation *wanted, size_t *conflict_out);
@@ -90,9 +49,9 @@ enum verdict rules_attestation(const struct watermarks *marks, const struct ceil
  * source. */
 struct epoch rules_relevant_target(const struct signed_attestation *wanted);
 
-/* True when the peaks alone prove that no record can be in the way: the target is above all targets and
- * the source not below any source. The usual case; it spares reading records. rules_attestation() with
- * no records then gives the same verdict as with all of them. */
+/* True when the peaks alone prove that no record can be in the way: the target is above all targets
+ * and the source not below any source. The usual case; it spares reading records.
+ * rules_attestation() with no records then gives the same verdict as with all of them. */
 bool rules_attestation_is_ahead(const struct peaks *peaks, const struct signed_attestation *wanted);
 
 #endif

@@ -1,5 +1,5 @@
-/* noop.h: a slashing store that remembers nothing and allows everything. For tests on networks where
- * nothing is at stake; the caller says so loudly. */
+/* noop.h: a slashing store that remembers nothing and allows everything. For tests on networks
+ * where nothing is at stake; the caller says so loudly. */
 #ifndef STORE_NOOP_H
 #define STORE_NOOP_H
 

@@ -1,0 +1,14 @@
+# The front door; tools/make.sh does the work. See CONTRIBUTING.md.
+#   make          release build: build/containment-chamber
+#   make demo     builds, and shows a signature and a refusal
+#   make check    unit tests, replayed fuzz corpora and lint: the fast loop
+#   make test     everything, as CI does
+#   make bench    measures against the bare BLS signature
+#   make fuzz asan tsan valgrind analyze lint     one kind of test alone
+#   make clean    removes the build folders
+targets := all demo check test bench fuzz asan tsan valgrind analyze lint clean
+
+.PHONY: $(targets)
+.DEFAULT_GOAL := all
+$(targets):
+	@tools/make.sh $@

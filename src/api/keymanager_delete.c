@@ -1,0 +1,169 @@
+/* DELETE /eth/v1/keystores: a key is stopped for good, then its slashing data is exported. Stopped
+ * means: taken out of the key table, and refused by the store from then on, so that a request that was
+ * under way cannot get a signature that is not in the export. */
+#include "api/keymanager.h"
+
+#include "api/routes.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "slashing/interchange.h"
+
+#include <stdio.h>
+
+struct delete_item {
+    struct pubkey pubkey;
+    bool is_valid; /* the text was a public key */
+    struct item_result result;
+    struct history history;
+    bool has_history;
+};
+
+struct deletion {
+    struct api *api;
+    struct delete_item *items;
+    size_t count;
+};
+
+static void deletion_done(struct deletion *deletion)
+{
+    for (size_t i = 0; i < deletion->count; i++) {
+        history_done(&deletion->items[i].history);
+    }
+    free(deletion->items);
+}
+
+static struct result read_body(struct deletion *deletion, const struct json *body,
+                               struct detail *detail)
+{
+    const struct json *pubkeys = NULL;
+    TRY(keymanager_texts(body, "pubkeys", deletion->api->key_manager.items_max, &pubkeys, detail));
+    deletion->items = calloc(json_count(pubkeys) + 1, sizeof(*deletion->items));
+    ENSURE(deletion->items != NULL, UNAVAILABLE, "out of memory");
+    deletion->count = json_count(pubkeys);
+    for (size_t i = 0; i < deletion->count; i++) {
+        struct delete_item *item = &deletion->items[i];
+        struct result read = keymanager_pubkey(json_item(pubkeys, i), &item->pubkey);
+        item->is_valid = is_ok(read);
+        if (!item->is_valid) {
+            item_fail(&item->result, NULL, read);
+        }
+    }
+    return OK;
+}
+
+static struct result disable(struct slashing_store *store, void *context)
+{
+    const struct delete_item *item = context;
+    return store->ops->set_enabled(store, &item->pubkey, false);
+}
+
+static struct result load(struct slashing_store *store, void *context)
+{
+    struct delete_item *item = context;
+    return store->ops->load_history(store, &item->pubkey, &item->history);
+}
+
+static struct result stop_key(struct api *api, struct delete_item *item)
+{
+    struct result removed = key_table_remove(api->keys, &item->pubkey, KEY_ORIGIN_MEMORY);
+    ENSURE(removed.status != STATUS_REFUSED, REFUSED,
+           "the key is read-only: it comes from a file; remove the file and reload");
+    if (removed.status == STATUS_NOT_FOUND) {
+        item->result.status = ITEM_NOT_FOUND; /* until slashing data is found */
+        return OK;
+    }
+    item->result.status = ITEM_DELETED;
+    return committer_call(api->committer, disable, item);
+}
+
+static void delete_item(struct api *api, struct delete_item *item)
+{
+    struct result stopped = stop_key(api, item);
+    if (!is_ok(stopped)) {
+        item_fail(&item->result, NULL, stopped);
+        return;
+    }
+    struct result loaded = committer_call(api->committer, load, item);
+    item->has_history = is_ok(loaded);
+    if (!is_ok(loaded) && loaded.status != STATUS_NOT_FOUND) {
+        item_fail(&item->result, NULL, loaded);
+        return;
+    }
+    if (item->has_history && item->result.status == ITEM_NOT_FOUND) {
+        item->result.status = ITEM_NOT_ACTIVE;
+    }
+    if (item->result.status == ITEM_DELETED) {
+        char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
+        hex_encode(item->pubkey.bytes, sizeof(item->pubkey.bytes), text);
+        log_info("key deleted", LOG_TEXT("pubkey", text));
+    }
+}
+
+static void write_interchange(const struct deletion *deletion, struct buf *out)
+{
+    struct interchange_writer writer;
+    interchange_write_begin(&writer, out, &deletion->api->network->genesis_validators_root);
+    for (size_t i = 0; i < deletion->count; i++) {
+        if (deletion->items[i].has_history) {
+            interchange_write_history(&writer, &deletion->items[i].history);
+        }
+    }
+    interchange_write_end(&writer);
+}
+
+static void respond_deletion(struct http_exchange *exchange, const struct deletion *deletion)
+{
+    BUF interchange = BUF_INIT(HTTP_RESPONSE_BODY_MAX / 4);
+    BUF body = BUF_INIT(HTTP_RESPONSE_BODY_MAX);
+    struct json_writer writer = JSON_WRITER(&body);
+    write_interchange(deletion, &interchange);
+    if (!is_ok(buf_check(&interchange))) {
+        respond_error(exchange, 500, "the keys are deleted, but their slashing data is too long to "
+                                     "send; use 'containment-chamber slashing export'");
+        return;
+    }
+    json_write_open(&writer, NULL, '{');
+    json_write_open(&writer, "data", '[');
+    for (size_t i = 0; i < deletion->count; i++) {
+        item_write(&writer, &deletion->items[i].result);
+    }
+    json_write_close(&writer, ']');
+    json_write_text(&writer, "slashing_protection", interchange.data);
+    json_write_close(&writer, '}');
+    respond_json(exchange, 200, &body);
+}
+
+static struct result run_deletion(struct deletion *deletion, const struct http_request *request,
+                                  struct detail *detail)
+{
+    CLEANUP(json_free_ptr) struct json *body = NULL;
+    TRY(json_parse(request->body == NULL ? "" : request->body, request->body_size, &body, detail));
+    TRY(read_body(deletion, body, detail));
+    for (size_t i = 0; i < deletion->count; i++) {
+        if (deletion->items[i].is_valid) {
+            delete_item(deletion->api, &deletion->items[i]);
+        }
+    }
+    return OK;
+}
+
+static void delete_keystores(struct api *api, struct http_exchange *exchange)
+{
+    CLEANUP(deletion_done) struct deletion deletion = { .api = api };
+    struct detail detail = { "" };
+    struct result ran = run_deletion(&deletion, http_exchange_request(exchange), &detail);
+    if (!is_ok(ran)) {
+        char line[DETAIL_SIZE + 128];
+        detail_line(&detail, ran, line, sizeof(line));
+        respond_error(exchange, ran.status == STATUS_UNAVAILABLE ? 503 : 400, line);
+        return;
+    }
+    respond_deletion(exchange, &deletion);
+}
+
+void api_keystores_delete(struct api *api, struct http_exchange *exchange, const char *parameter)
+{
+    (void)parameter;
+    respond_later(api, exchange, delete_keystores, &api->key_manager_reads,
+                  api->key_manager.reads_max);
+}

@@ -1,0 +1,284 @@
+/* POST /eth/v1/keystores: slashing data first, then the keys. A key whose slashing data cannot be
+ * imported is not imported. */
+#include "api/keymanager.h"
+
+#include "api/routes.h"
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "bls/bls.h"
+#include "keystore/work_pool.h"
+#include "slashing/interchange.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One keystore of the request. */
+struct import_item {
+    const struct json *keystore; /* text */
+    const struct json *password; /* text */
+    struct secret32 *secret;     /* in the import's block */
+    struct pubkey pubkey;
+    char path[EIP2335_PATH_MAX + 1];
+    bool is_open; /* secret and pubkey are there */
+    struct item_result result;
+};
+
+struct import {
+    struct api *api;
+    uint64_t deadline_ns;
+    struct import_item *items;
+    size_t count;
+    struct secret_block secrets; /* `count` struct secret32 */
+    struct history *histories;   /* of the request's slashing data */
+    size_t history_count;
+    size_t history_capacity;
+};
+
+static void import_done(struct import *import)
+{
+    for (size_t i = 0; i < import->history_count; i++) {
+        history_done(&import->histories[i]);
+    }
+    free(import->histories);
+    free(import->items);
+    secret_block_free(&import->secrets);
+}
+
+static struct result copy_records(const struct history *from, struct history *to)
+{
+    for (size_t i = 0; i < from->block_count; i++) {
+        TRY(history_add_block(to, &from->blocks[i]));
+    }
+    for (size_t i = 0; i < from->attestation_count; i++) {
+        TRY(history_add_attestation(to, &from->attestations[i]));
+    }
+    return OK;
+}
+
+static struct result keep_history(const struct history *history, void *context)
+{
+    struct import *import = context;
+    if (import->history_count == import->history_capacity) {
+        size_t capacity = import->history_capacity * 2 + 16;
+        struct history *grown = calloc(capacity, sizeof(*grown));
+        ENSURE(grown != NULL, UNAVAILABLE, "out of memory");
+        if (import->history_count > 0) {
+            memcpy(grown, import->histories, import->history_count * sizeof(*grown));
+        }
+        free(import->histories);
+        import->histories = grown;
+        import->history_capacity = capacity;
+    }
+    struct history *kept = &import->histories[import->history_count++];
+    *kept = (struct history){ .pubkey = history->pubkey };
+    return copy_records(history, kept);
+}
+
+/* A file that cannot be read as a whole refuses the request as a whole: nothing is imported. */
+static struct result read_slashing_data(struct import *import, const struct json *body,
+                                        struct detail *detail)
+{
+    const struct json *member = json_member(body, "slashing_protection");
+    size_t size = 0;
+    const char *text = json_as_text(member, &size);
+    if (json_kind(member) == JSON_KIND_NULL) {
+        return OK;
+    }
+    detail_set(detail, "slashing_protection");
+    ENSURE(text != NULL, BAD_INPUT, "not a text");
+    struct result read = interchange_read(text, size, &import->api->network->genesis_validators_root,
+                                          keep_history, import, detail);
+    if (!is_ok(read)) {
+        detail_prefix(detail, "slashing_protection: ");
+    }
+    return read;
+}
+
+static struct result read_body(struct import *import, const struct json *body,
+                               struct detail *detail)
+{
+    const struct json *keystores = NULL;
+    const struct json *passwords = NULL;
+    size_t items_max = import->api->key_manager.items_max;
+    TRY(keymanager_texts(body, "keystores", items_max, &keystores, detail));
+    TRY(keymanager_texts(body, "passwords", items_max, &passwords, detail));
+    detail_set(detail, "%zu keystores, %zu passwords", json_count(keystores),
+               json_count(passwords));
+    ENSURE(json_count(keystores) == json_count(passwords), BAD_INPUT,
+           "there must be one password for each keystore");
+    import->count = json_count(keystores);
+    import->items = calloc(import->count + 1, sizeof(*import->items));
+    ENSURE(import->items != NULL &&
+               secret_block_new(import->count * sizeof(struct secret32), &import->secrets),
+           UNAVAILABLE, "out of memory");
+    for (size_t i = 0; i < import->count; i++) {
+        import->items[i].keystore = json_item(keystores, i);
+        import->items[i].password = json_item(passwords, i);
+        import->items[i].secret = (struct secret32 *)(void *)import->secrets.data + i;
+    }
+    return read_slashing_data(import, body, detail);
+}
+
+static struct result derive_key(struct kdf_gate *gate, const struct eip2335 *keystore,
+                                struct import_item *item)
+{
+    size_t size = 0;
+    size_t memory = eip2335_memory(keystore);
+    const char *password = json_as_text(item->password, &size);
+    ENSURE(kdf_gate_enter(gate, memory), UNAVAILABLE, "the signer is stopping");
+    struct result decrypted =
+        eip2335_decrypt(keystore, (const uint8_t *)password, size, item->secret);
+    kdf_gate_leave(gate, memory);
+    return decrypted;
+}
+
+static struct result open_keystore(const struct import *import, struct import_item *item,
+                                   struct detail *detail)
+{
+    struct eip2335 keystore;
+    size_t size = 0;
+    const char *text = json_as_text(item->keystore, &size);
+    ENSURE(clock_monotonic_ns() < import->deadline_ns, UNAVAILABLE,
+           "http.key_manager_api.request_timeout_seconds has passed; send fewer keystores at once");
+    TRY(eip2335_parse(text, size, &keystore, detail));
+    TRY(derive_key(import->api->kdf_gate, &keystore, item));
+    TRY(bls_public_key(item->secret->bytes, item->pubkey.bytes));
+    ENSURE(!keystore.has_pubkey || pubkey_equal(&keystore.pubkey, &item->pubkey), BAD_INPUT,
+           "the keystore's pubkey is not that of its secret key");
+    snprintf(item->path, sizeof(item->path), "%s", keystore.path);
+    return OK;
+}
+
+static void open_item(size_t index, void *context)
+{
+    const struct import *import = context;
+    struct import_item *item = &import->items[index];
+    struct detail detail = { "" };
+    struct result opened = open_keystore(import, item, &detail);
+    item->is_open = is_ok(opened);
+    if (!item->is_open) {
+        item_fail(&item->result, &detail, opened);
+    }
+}
+
+/* What the committer's thread does for one key. */
+struct import_call {
+    const struct import *import;
+    const struct pubkey *pubkey;
+    struct detail *detail;
+};
+
+static struct result merge_histories(struct slashing_store *store, const struct import_call *call)
+{
+    for (size_t i = 0; i < call->import->history_count; i++) {
+        const struct history *history = &call->import->histories[i];
+        if (pubkey_equal(&history->pubkey, call->pubkey)) {
+            TRY(store->ops->import_history(store, history, CONFLICT_REFUSE, call->detail));
+        }
+    }
+    return OK;
+}
+
+static struct result import_history(struct slashing_store *store, void *context)
+{
+    const struct import_call *call = context;
+    TRY(store->ops->import_begin(store));
+    struct result merged = merge_histories(store, call);
+    struct result ended = store->ops->import_end(store, is_ok(merged));
+    return is_ok(merged) ? ended : merged;
+}
+
+static struct result enable(struct slashing_store *store, void *context)
+{
+    const struct import_call *call = context;
+    return store->ops->set_enabled(store, call->pubkey, true);
+}
+
+/* A key that was deleted once signs again only after its slashing data is in. */
+static struct result add_key(const struct import *import, const struct import_item *item,
+                             struct detail *detail)
+{
+    struct import_call call = { .import = import, .pubkey = &item->pubkey, .detail = detail };
+    TRY(committer_call(import->api->committer, import_history, &call));
+    CLEANUP(key_release_ptr) struct key *loaded = key_table_acquire(import->api->keys, &item->pubkey);
+    ENSURE(loaded == NULL, REFUSED, "already loaded");
+    TRY(committer_call(import->api->committer, enable, &call));
+    return key_table_add(import->api->keys, item->secret, &item->pubkey, KEY_ORIGIN_MEMORY,
+                         item->path, NULL);
+}
+
+static void add_item(const struct import *import, struct import_item *item)
+{
+    struct detail detail = { "" };
+    char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
+    struct result added = add_key(import, item, &detail);
+    hex_encode(item->pubkey.bytes, sizeof(item->pubkey.bytes), text);
+    if (is_ok(added)) {
+        item->result.status = ITEM_IMPORTED;
+        log_info("key imported", LOG_TEXT("pubkey", text));
+    } else if (added.status == STATUS_REFUSED && detail.text[0] == '\0') {
+        item->result.status = ITEM_DUPLICATE;
+    } else {
+        item_fail(&item->result, &detail, added);
+    }
+}
+
+static void respond_items(struct http_exchange *exchange, const struct import *import)
+{
+    BUF body = BUF_INIT(HTTP_RESPONSE_BODY_MAX);
+    struct json_writer writer = JSON_WRITER(&body);
+    json_write_open(&writer, NULL, '{');
+    json_write_open(&writer, "data", '[');
+    for (size_t i = 0; i < import->count; i++) {
+        item_write(&writer, &import->items[i].result);
+    }
+    json_write_close(&writer, ']');
+    json_write_close(&writer, '}');
+    respond_json(exchange, 200, &body);
+}
+
+static struct result run_import(struct import *import, const struct http_request *request,
+                                struct detail *detail)
+{
+    static const atomic_bool never = false;
+    CLEANUP(json_free_ptr) struct json *body = NULL;
+    TRY(json_parse(request->body == NULL ? "" : request->body, request->body_size, &body, detail));
+    TRY(read_body(import, body, detail));
+    const struct work work = { .count = import->count,
+                               .threads = import->count,
+                               .run = open_item,
+                               .context = import,
+                               .cancelled = &never };
+    work_pool_run(&work);
+    for (size_t i = 0; i < import->count; i++) {
+        if (import->items[i].is_open) {
+            add_item(import, &import->items[i]);
+        }
+    }
+    return OK;
+}
+
+static void import_keystores(struct api *api, struct http_exchange *exchange)
+{
+    CLEANUP(import_done)
+    struct import import = { .api = api,
+                             .deadline_ns =
+                                 http_exchange_start_ns(exchange) + api->key_manager.timeout_ns };
+    struct detail detail = { "" };
+    struct result ran = run_import(&import, http_exchange_request(exchange), &detail);
+    if (!is_ok(ran)) {
+        char line[DETAIL_SIZE + 128];
+        detail_line(&detail, ran, line, sizeof(line));
+        respond_error(exchange, ran.status == STATUS_UNAVAILABLE ? 503 : 400, line);
+        return;
+    }
+    respond_items(exchange, &import);
+}
+
+void api_keystores_import(struct api *api, struct http_exchange *exchange, const char *parameter)
+{
+    (void)parameter;
+    respond_later(api, exchange, import_keystores, &api->key_manager_writes,
+                  api->key_manager.writes_max);
+}

@@ -1,0 +1,22 @@
+/* bench_bare.h: what the machine takes for the two things that nobody can save: the bare signature
+ * and the durable write. */
+#ifndef APP_BENCH_BARE_H
+#define APP_BENCH_BARE_H
+
+#include "base/result.h"
+
+#include <stdint.h>
+
+struct bench_bare {
+    double hash_ns; /* CPU time of hashing a root to the curve, all CPUs busy */
+    double sign_ns; /* of signing the point and compressing the signature, all CPUs busy */
+    uint64_t signature_p50_ns; /* wall time of hash and signature, one at a time */
+    uint64_t signature_p99_ns;
+    uint64_t write_p50_ns; /* wall time of writing 4 KiB and fdatasync() in the directory */
+    uint64_t write_p99_ns;
+};
+
+/* Takes a few seconds. UNAVAILABLE when the directory cannot be written. */
+RESULT bench_bare_run(const char *directory, struct bench_bare *out);
+
+#endif

@@ -1,0 +1,53 @@
+/* bench_load.h: the load generator of the benchmark, in a process of its own so that its CPU time
+ * is not the signer's. */
+#ifndef APP_BENCH_LOAD_H
+#define APP_BENCH_LOAD_H
+
+#include "base/result.h"
+#include "eth/types.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What is asked for in one run. */
+struct bench_order {
+    uint16_t port;
+    size_t keys;
+    size_t connections;
+    size_t requests;
+    uint64_t pause_ns;    /* between an answer and the next request of its connection */
+    uint64_t first_epoch; /* targets count up from here, so that nothing is slashable */
+    bool same_message;    /* all keys sign one root in an epoch, as real attesters do */
+    struct root genesis_validators_root;
+};
+
+struct bench_outcome {
+    bool ran;
+    size_t answered;
+    size_t refused;
+    size_t failed;
+    uint64_t wall_ns;
+    uint64_t p50_ns, p90_ns, p99_ns, max_ns;
+};
+
+struct bench_load {
+    pid_t process;
+    int channel; /* orders go out, outcomes come back */
+};
+
+/* Forks the load generator. Before any thread is started. */
+RESULT bench_load_start(struct bench_load *out);
+
+/* Tells it the public keys that the orders count. */
+RESULT bench_load_keys(struct bench_load *load, const struct pubkey *keys, size_t count);
+
+/* Has one order carried out and waits for it. */
+RESULT bench_load_run(struct bench_load *load, const struct bench_order *order,
+                      struct bench_outcome *out);
+
+/* Ends the process. */
+void bench_load_stop(struct bench_load *load);
+
+#endif

@@ -1,0 +1,118 @@
+#include "app/command.h"
+
+#include "config/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE_SIZE = DETAIL_SIZE + 256 };
+
+static int fail_with(int code, const struct detail *detail, struct result result)
+{
+    char line[LINE_SIZE];
+    detail_line(detail, result, line, sizeof(line));
+    fprintf(stderr, "containment-chamber: %s\n", line);
+    return code;
+}
+
+int command_fail(const struct detail *detail, struct result result)
+{
+    return fail_with(EXIT_FAILED, detail, result);
+}
+
+int command_usage(const struct detail *detail, struct result result)
+{
+    return fail_with(EXIT_USAGE, detail, result);
+}
+
+static bool names(const struct command_option *option, const char *argument, size_t size)
+{
+    return (strlen(option->name) == size && strncmp(option->name, argument, size) == 0) ||
+           (option->letter != NULL && strlen(option->letter) == size &&
+            strncmp(option->letter, argument, size) == 0);
+}
+
+/* Reads the option at arguments[0], as "--name value" or "--name=value". `*used_out` is 0 when it
+ * is none of these. */
+static struct result read_option(const struct command_option *options, size_t option_count,
+                                 int count, char *const *arguments, int *used_out)
+{
+    const char *equals = strchr(arguments[0], '=');
+    size_t size = equals == NULL ? strlen(arguments[0]) : (size_t)(equals - arguments[0]);
+    *used_out = 0;
+    for (size_t i = 0; i < option_count; i++) {
+        if (!names(&options[i], arguments[0], size)) {
+            continue;
+        }
+        if (options[i].flag != NULL) {
+            ENSURE(equals == NULL, BAD_INPUT, "the option takes no value");
+            *options[i].flag = true;
+            *used_out = 1;
+            return OK;
+        }
+        ENSURE(equals != NULL || count > 1, BAD_INPUT, "the option needs a value");
+        *options[i].value = equals != NULL ? equals + 1 : arguments[1];
+        *used_out = equals != NULL ? 1 : 2;
+        return OK;
+    }
+    return OK;
+}
+
+/* One pass over the arguments: the options, and, with `config`, the settings' flags. */
+static struct result read_arguments(int count, char *const *arguments,
+                                    const struct command_option *options, size_t option_count,
+                                    struct config *config, struct detail *detail)
+{
+    for (int at = 1; at < count;) {
+        int used = 0;
+        detail_set(detail, "%s", arguments[at]);
+        TRY(read_option(options, option_count, count - at, arguments + at, &used));
+        if (used == 0 && config != NULL) {
+            TRY(config_read_flag(config, count - at, arguments + at, &used, detail));
+        }
+        detail_set(detail, "%s", arguments[at]);
+        ENSURE(used > 0, BAD_INPUT, "unknown option; --help lists them");
+        at += used;
+    }
+    return OK;
+}
+
+RESULT command_read_options(int count, char *const *arguments, const struct command_option *options,
+                            size_t option_count, struct detail *detail)
+{
+    return read_arguments(count, arguments, options, option_count, NULL, detail);
+}
+
+static const char *find_config_path(const struct command_option *options, size_t option_count)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        if (strcmp(options[i].name, "--config") == 0 && *options[i].value != NULL) {
+            return *options[i].value;
+        }
+    }
+    return getenv("CONTAINMENT_CONFIG");
+}
+
+RESULT command_configure(int count, char *const *arguments, const struct command_option *options,
+                         size_t option_count, struct config **out, struct detail *detail)
+{
+    extern char **environ;
+    /* The flags win over the file, but the file's name is among them: they are read twice. */
+    CLEANUP(config_free_ptr) struct config *first = NULL;
+    TRY(config_new(&first));
+    TRY(read_arguments(count, arguments, options, option_count, first, detail));
+
+    CLEANUP(config_free_ptr) struct config *config = NULL;
+    const char *path = find_config_path(options, option_count);
+    TRY(config_new(&config));
+    if (path != NULL) {
+        TRY(config_read_file(config, path, detail));
+    }
+    TRY(config_read_environment(config, environ, detail));
+    TRY(read_arguments(count, arguments, options, option_count, config, detail));
+    detail_set(detail, "%s", "");
+    TRY(config_validate(config, detail));
+    *out = STEAL(config);
+    return OK;
+}

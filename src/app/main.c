@@ -1,0 +1,58 @@
+#include "app/command.h"
+
+#include "base/json.h"
+
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int count, char *const *arguments);
+    const char *summary;
+} commands[] = {
+    { "server", command_server, "answer signing requests (this is the signer)" },
+    { "slashing", command_slashing, "import, export and check slashing protection data" },
+    { "bench", command_bench, "measure this machine, or a running signer" },
+    { "version", command_version, "say which version this is" },
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_help(FILE *out)
+{
+    fputs(
+        "containment-chamber: a remote signer for Ethereum validators, with slashing protection.\n"
+        "Validator clients ask it for signatures over the Web3Signer HTTP API.\n\n"
+        "usage: containment-chamber <command> [options]\n\ncommands:\n",
+        out);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\n'containment-chamber <command> --help' explains a command. To begin:\n\n"
+          "  containment-chamber server --print-example-config > config.yaml\n"
+          "  containment-chamber server -c config.yaml --check-config\n"
+          "  containment-chamber server -c config.yaml\n\n"
+          "exit codes: 0 done, 1 failed or refused, 2 wrong call or configuration\n",
+          out);
+}
+
+int main(int count, char *const *arguments)
+{
+    json_init();
+    signal(SIGPIPE, SIG_IGN);
+    const char *name = count > 1 ? arguments[1] : "--help";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help(count > 1 ? stdout : stderr);
+        return count > 1 ? EXIT_DONE : EXIT_USAGE;
+    }
+    name = strcmp(name, "--version") == 0 ? "version" : name;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return commands[i].run(count - 1, arguments + 1);
+        }
+    }
+    fprintf(stderr, "containment-chamber: unknown command '%s'; --help lists them\n", name);
+    return EXIT_USAGE;
+}

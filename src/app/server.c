@@ -1,0 +1,214 @@
+/*~ The server's life: settings, then the parts from the bottom up, then waiting for signals, then
+ * the parts from the top down. */
+#include "app/command.h"
+#include "app/process.h"
+#include "app/stack.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { DRAIN_SECONDS = 25 };
+
+struct options {
+    const char *config_path;
+    bool check;
+    bool print_example;
+    bool print_reference;
+    bool help;
+};
+
+static int print_text(void (*write)(struct buf *out))
+{
+    BUF text = BUF_INIT(1024 * 1024);
+    write(&text);
+    fputs(text.data, stdout);
+    return EXIT_DONE;
+}
+
+static int print_help(void)
+{
+    puts(
+        "usage: containment-chamber server -c config.yaml [options]\n\n"
+        "Answers signing requests of validator clients over the Web3Signer HTTP API, until "
+        "SIGTERM.\n"
+        "SIGHUP loads the keys again.\n\n"
+        "  -c, --config FILE            settings, in YAML (or the variable CONTAINMENT_CONFIG)\n"
+        "      --check-config           read the settings, say what they are and where each comes\n"
+        "                               from, and exit\n"
+        "      --print-example-config   write a settings file with every setting explained\n"
+        "      --print-config-reference write the settings' reference page (Markdown)\n\n"
+        "Settings come from the file, then from the environment "
+        "(CONTAINMENT_SERVER__LISTEN_PORT),\n"
+        "then from these options:\n");
+    return print_text(config_help);
+}
+
+static void log_settings(const struct stack *stack)
+{
+    const struct settings *settings = stack->settings;
+    log_info("containment-chamber starts", LOG_TEXT("version", CHAMBER_VERSION),
+             LOG_TEXT("network", stack->network.name),
+             LOG_TEXT("listen_address", settings->server.listen_address),
+             LOG_NUMBER("listen_port", stack->port),
+             LOG_NUMBER("metrics_port", stack->metrics_port),
+             LOG_TEXT("anti_slashing", settings->anti_slashing.backend));
+    if (strcmp(settings->anti_slashing.backend, "noop") == 0) {
+        log_warn(
+            "THERE IS NO SLASHING PROTECTION: anti_slashing.backend is noop; whatever is asked "
+            "for is signed");
+    }
+    if (settings->memory.allow_unlocked) {
+        log_warn("memory.allow_unlocked is on: keys may reach the swap");
+    }
+}
+
+/* Blocks the signals that the main thread waits for; all other threads inherit that. */
+static void block_signals(sigset_t *waited)
+{
+    sigemptyset(waited);
+    sigaddset(waited, SIGTERM);
+    sigaddset(waited, SIGINT);
+    sigaddset(waited, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, waited, NULL);
+}
+
+static void on_hangup(struct stack *stack)
+{
+    if (reloader_start(stack->reloader)) {
+        log_info("SIGHUP: keys are loaded again");
+    } else {
+        log_info("SIGHUP: keys are being loaded already");
+    }
+}
+
+/* Until a signal says to stop. */
+static void serve(struct stack *stack, const sigset_t *waited)
+{
+    uint64_t watchdog_ns = process_watchdog_ns();
+    const struct timespec second = { .tv_sec = 1 };
+    for (;;) {
+        int signal_number = sigtimedwait(waited, NULL, &second);
+        if (signal_number == SIGTERM || signal_number == SIGINT) {
+            return;
+        }
+        if (signal_number == SIGHUP) {
+            on_hangup(stack);
+        }
+        housekeeping_run(&stack->housekeeping);
+        if (watchdog_ns != 0) { /* the store answered, so the committer is alive */
+            process_notify("WATCHDOG=1");
+        }
+    }
+}
+
+/* With key_sources.filesystem.strict a bad key file keeps the signer from starting. */
+static struct result wait_for_keys(struct stack *stack, struct detail *detail)
+{
+    if (!stack->settings->filesystem.strict) {
+        return OK;
+    }
+    reloader_wait(stack->reloader);
+    struct reload_status status = reloader_status(stack->reloader);
+    detail_set(detail, "%s", status.last_error);
+    ENSURE(status.state == RELOAD_COMPLETED, BAD_INPUT,
+           "a key could not be loaded, and key_sources.filesystem.strict is on");
+    return OK;
+}
+
+/* Ends in order, or, when requests are stuck, at once: what they wait for cannot be freed. */
+static int stop(struct stack *stack)
+{
+    process_notify("STOPPING=1");
+    log_info("stopping: requests under way are answered");
+    if (!stack_drain(stack, DRAIN_SECONDS)) {
+        log_warn("stopping although some requests are still unanswered");
+        log_stop();
+        _exit(EXIT_FAILED);
+    }
+    stack_close(stack);
+    log_info("stopped");
+    log_stop();
+    return EXIT_DONE;
+}
+
+static int fail_start(struct stack *stack, const struct detail *detail, struct result result)
+{
+    stack_close(stack);
+    log_stop();
+    return command_fail(detail, result);
+}
+
+static int run(const struct settings *settings)
+{
+    struct detail detail = { "" };
+    struct stack stack = { 0 };
+    sigset_t waited;
+    block_signals(&waited);
+    struct result result = process_harden();
+    result = is_ok(result) ? stack_open(&stack, settings, &detail) : result;
+    if (!is_ok(result)) {
+        return fail_start(&stack, &detail, result);
+    }
+    log_settings(&stack);
+    result = stack_start(&stack);
+    result = is_ok(result) ? wait_for_keys(&stack, &detail) : result;
+    if (!is_ok(result)) {
+        (void)stack_drain(&stack, DRAIN_SECONDS);
+        return fail_start(&stack, &detail, result);
+    }
+    process_notify("READY=1");
+    serve(&stack, &waited);
+    return stop(&stack);
+}
+
+static int check(const struct config *config)
+{
+    struct network network;
+    struct detail detail = { "" };
+    struct result result = stack_network(config_settings(config), &network, &detail);
+    if (!is_ok(result)) {
+        return command_fail(&detail, result);
+    }
+    BUF text = BUF_INIT(1024 * 1024);
+    config_describe(config, &text);
+    fputs(text.data, stdout);
+    return EXIT_DONE;
+}
+
+int command_server(int count, char *const *arguments)
+{
+    struct options options = { 0 };
+    const struct command_option known[] = {
+        { "--config", "-c", &options.config_path, NULL },
+        { "--check-config", NULL, NULL, &options.check },
+        { "--print-example-config", NULL, NULL, &options.print_example },
+        { "--print-config-reference", NULL, NULL, &options.print_reference },
+        { "--help", "-h", NULL, &options.help },
+    };
+    struct detail detail = { "" };
+    CLEANUP(config_free_ptr) struct config *config = NULL;
+    struct result configured = command_configure(
+        count, arguments, known, sizeof(known) / sizeof(known[0]), &config, &detail);
+    if (options.help || options.print_example || options.print_reference) {
+        return options.help            ? print_help()
+               : options.print_example ? print_text(config_example)
+                                       : print_text(config_reference);
+    }
+    if (!is_ok(configured)) {
+        return command_usage(&detail, configured);
+    }
+    if (options.check) {
+        return check(config);
+    }
+    enum log_level level = LOG_LEVEL_INFO;
+    enum log_format format = LOG_FORMAT_TEXT;
+    const struct settings *settings = config_settings(config);
+    (void)log_level_parse(settings->logging.level, &level); /* choices of the table */
+    (void)log_format_parse(settings->logging.format, &format);
+    log_start(level, format);
+    return run(settings);
+}

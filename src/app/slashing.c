@@ -1,0 +1,278 @@
+/* The slashing subcommands: they open the store themselves, so the server must not be running. */
+#include "app/command.h"
+#include "app/stack.h"
+#include "base/decimal.h"
+#include "base/file.h"
+#include "base/hex.h"
+#include "slashing/interchange.h"
+#include "store/open.h"
+#include "store/sqlite.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { KEYS_TEXT_MAX = 1024 * 1024 };
+
+static const size_t interchange_file_max = (size_t)4 << 30;
+
+struct options {
+    const char *config_path;
+    const char *from;
+    const char *to;
+    const char *keys;
+    const char *epoch;
+    const char *slot;
+    bool dry_run;
+    bool raise;
+    bool remove;
+    bool help;
+};
+
+/* What an action works on. */
+struct context {
+    const struct options *options;
+    const struct settings *settings;
+    struct network network;
+    struct detail detail;
+};
+
+static struct result open_store(struct context *context, bool create, struct slashing_store **out)
+{
+    const struct settings *settings = context->settings;
+    detail_set(&context->detail, "anti_slashing.backend %s", settings->anti_slashing.backend);
+    ENSURE(strcmp(settings->anti_slashing.backend, "noop") != 0, BAD_INPUT, "it keeps no records");
+    return store_open(settings->anti_slashing.backend, settings->anti_slashing.path, create,
+                      &context->network.genesis_validators_root, out, &context->detail);
+}
+
+static void print_summary(const char *done, const struct interchange_summary *summary,
+                          const char *where)
+{
+    fprintf(stderr, "%s: %zu validators, %zu blocks, %zu attestations (%s)\n", done,
+            summary->validators, summary->blocks, summary->attestations, where);
+}
+
+static struct result import_file(struct context *context, const char *path, bool dry_run)
+{
+    CLEANUP(slashing_store_close_ptr) struct slashing_store *store = NULL;
+    struct interchange_summary summary = { 0 };
+    SECRET_BLOCK text = { 0 };
+    TRY(file_read(path, interchange_file_max, &text, &context->detail));
+    TRY(open_store(context, true, &store));
+    struct result imported = interchange_import(
+        store, (const char *)text.data, text.size, &context->network.genesis_validators_root,
+        context->options->raise ? CONFLICT_RAISE : CONFLICT_REFUSE, dry_run, &summary,
+        &context->detail);
+    if (!is_ok(imported)) {
+        detail_prefix(&context->detail, "%s: ", path);
+        return imported;
+    }
+    print_summary(dry_run ? "checked, nothing was imported" : "imported", &summary, path);
+    return OK;
+}
+
+static struct result act_import(struct context *context)
+{
+    ENSURE(context->options->from != NULL, BAD_INPUT, "slashing import needs --from FILE");
+    return import_file(context, context->options->from, context->options->dry_run);
+}
+
+/* Reads "0x…,0x…" into an array that the caller frees. */
+static struct result parse_keys(struct context *context, struct pubkey **keys_out,
+                                size_t *count_out)
+{
+    const char *text = context->options->keys;
+    ENSURE(strlen(text) <= KEYS_TEXT_MAX, LIMIT, "too many keys");
+    CLEANUP(free_ptr) struct pubkey *keys = calloc(strlen(text) / 96 + 1, sizeof(*keys));
+    ENSURE(keys != NULL, UNAVAILABLE, "out of memory");
+    size_t count = 0;
+    while (*text != '\0') {
+        size_t size = strcspn(text, ",");
+        detail_set(&context->detail, "--keys, key %zu", count + 1);
+        TRY(hex_decode(text, size, keys[count].bytes, sizeof(keys[count].bytes)));
+        count++;
+        text += size;
+        text += *text == ',' ? 1 : 0;
+    }
+    *keys_out = STEAL(keys);
+    *count_out = count;
+    return OK;
+}
+
+static struct result write_export(struct context *context, struct slashing_store *store, FILE *out,
+                                  struct interchange_summary *summary)
+{
+    CLEANUP(free_ptr) struct pubkey *keys = NULL;
+    size_t count = 0;
+    if (context->options->keys != NULL) {
+        TRY(parse_keys(context, &keys, &count));
+    }
+    TRY(interchange_export(store, &context->network.genesis_validators_root, keys, count, out,
+                           summary, &context->detail));
+    detail_set(&context->detail, "%s", context->options->to);
+    ENSURE(fflush(out) == 0 && fsync(fileno(out)) == 0, UNAVAILABLE, "cannot write the file");
+    return OK;
+}
+
+static struct result act_export(struct context *context)
+{
+    CLEANUP(slashing_store_close_ptr) struct slashing_store *store = NULL;
+    CLEANUP(file_close_ptr) FILE *out = NULL;
+    struct interchange_summary summary = { 0 };
+    const char *to = context->options->to;
+    ENSURE(to != NULL, BAD_INPUT, "slashing export needs --to FILE");
+    TRY(open_store(context, false, &store));
+    detail_set(&context->detail, "%s", to);
+    out = fopen(to, "wxe"); /* never over another file: it may be the only copy of something */
+    ENSURE(out != NULL, UNAVAILABLE, "cannot create the file (does it exist already?)");
+    (void)fchmod(fileno(out), 0600);
+    struct result exported = write_export(context, store, out, &summary);
+    if (!is_ok(exported)) {
+        (void)remove(to);
+        return exported;
+    }
+    print_summary("exported", &summary, to);
+    return OK;
+}
+
+/* With --from: whether a file could be imported. Without: whether the database is whole. */
+static struct result act_check(struct context *context)
+{
+    CLEANUP(slashing_store_close_ptr) struct slashing_store *store = NULL;
+    struct interchange_summary summary = { 0 };
+    if (context->options->from != NULL) {
+        return import_file(context, context->options->from, true);
+    }
+    TRY(open_store(context, false, &store));
+    TRY(sqlite_store_check(store, &context->detail));
+    print_summary("whole, and free of slashable pairs", &summary,
+                  context->settings->anti_slashing.path);
+    return OK;
+}
+
+static struct result parse_bound(struct context *context, const char *name, const char *text,
+                                 bool *has_out, uint64_t *out)
+{
+    if (text == NULL) {
+        return OK;
+    }
+    detail_set(&context->detail, "%s %s", name, text);
+    *has_out = true;
+    return decimal_parse(text, strlen(text), out);
+}
+
+static void print_ceiling(const struct ceiling *ceiling)
+{
+    if (!ceiling->has_epoch && !ceiling->has_slot) {
+        puts("no high watermark");
+    }
+    if (ceiling->has_epoch) {
+        printf("nothing is signed at or above epoch %" PRIu64 "\n", ceiling->epoch.value);
+    }
+    if (ceiling->has_slot) {
+        printf("nothing is signed at or above slot %" PRIu64 "\n", ceiling->slot.value);
+    }
+}
+
+static struct result act_watermark(struct context *context)
+{
+    CLEANUP(slashing_store_close_ptr) struct slashing_store *store = NULL;
+    const struct options *options = context->options;
+    struct ceiling ceiling = { 0 };
+    bool sets = options->epoch != NULL || options->slot != NULL;
+    ENSURE(!(sets && options->remove), BAD_INPUT, "either set a high watermark or remove it");
+    TRY(open_store(context, false, &store));
+    TRY(store->ops->load_ceiling(store, &ceiling));
+    if (options->remove) {
+        ceiling = (struct ceiling){ 0 };
+    }
+    TRY(parse_bound(context, "--epoch", options->epoch, &ceiling.has_epoch, &ceiling.epoch.value));
+    TRY(parse_bound(context, "--slot", options->slot, &ceiling.has_slot, &ceiling.slot.value));
+    if (sets || options->remove) {
+        TRY(store->ops->save_ceiling(store, &ceiling));
+    }
+    print_ceiling(&ceiling);
+    return OK;
+}
+
+static const struct {
+    const char *name;
+    struct result (*act)(struct context *context);
+} actions[] = {
+    { "import", act_import },
+    { "export", act_export },
+    { "check", act_check },
+    { "watermark", act_watermark },
+};
+
+static int print_help(void)
+{
+    puts(
+        "usage: containment-chamber slashing <action> [-c config.yaml] [options]\n\n"
+        "Works on the slashing protection database of the configuration (or of "
+        "--anti-slashing-path\n"
+        "and --network). The server must be stopped: one process owns the database.\n\n"
+        "  import --from FILE     add the records of an EIP-3076 interchange file; all or nothing\n"
+        "         --dry-run       only say whether it could be imported\n"
+        "         --raise         where records contradict each other, raise the watermarks above\n"
+        "                         them instead of refusing the file\n"
+        "  export --to FILE       write all records as an interchange file\n"
+        "         --keys 0x…,0x…  only those of these validators\n"
+        "  check                  check the whole database: structure, and no slashable pair\n"
+        "         --from FILE     check an interchange file against it instead\n"
+        "  watermark              show the high watermark: nothing is signed at or above it\n"
+        "         --epoch N, --slot N   set it, before validators move to another signer\n"
+        "         --remove        remove it\n\n"
+        "Settings' flags are as for 'containment-chamber server --help'.\n\n"
+        "examples:\n"
+        "  containment-chamber slashing import -c config.yaml --from slashing.json\n"
+        "  containment-chamber slashing export --anti-slashing-path db.sqlite --to out.json");
+    return EXIT_DONE;
+}
+
+static int run(size_t action, const struct options *options, const struct config *config)
+{
+    struct context context = { .options = options, .settings = config_settings(config) };
+    struct result result = stack_network(context.settings, &context.network, &context.detail);
+    detail_set(&context.detail, "%s", is_ok(result) ? "" : context.detail.text);
+    result = is_ok(result) ? actions[action].act(&context) : result;
+    return is_ok(result) ? EXIT_DONE : command_fail(&context.detail, result);
+}
+
+int command_slashing(int count, char *const *arguments)
+{
+    struct options options = { 0 };
+    const struct command_option known[] = {
+        { "--config", "-c", &options.config_path, NULL },
+        { "--from", NULL, &options.from, NULL },
+        { "--to", NULL, &options.to, NULL },
+        { "--keys", NULL, &options.keys, NULL },
+        { "--epoch", NULL, &options.epoch, NULL },
+        { "--slot", NULL, &options.slot, NULL },
+        { "--dry-run", NULL, NULL, &options.dry_run },
+        { "--raise", NULL, NULL, &options.raise },
+        { "--remove", NULL, NULL, &options.remove },
+        { "--help", "-h", NULL, &options.help },
+    };
+    const char *name = count > 1 ? arguments[1] : "--help";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        return print_help();
+    }
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (strcmp(actions[i].name, name) != 0) {
+            continue;
+        }
+        struct detail detail = { "" };
+        CLEANUP(config_free_ptr) struct config *config = NULL;
+        struct result configured = command_configure(
+            count - 1, arguments + 1, known, sizeof(known) / sizeof(known[0]), &config, &detail);
+        if (options.help) {
+            return print_help();
+        }
+        return is_ok(configured) ? run(i, &options, config) : command_usage(&detail, configured);
+    }
+    fprintf(stderr, "containment-chamber: unknown action 'slashing %s'; --help lists them\n", name);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,52 @@
+/* stack.h: all parts of a running signer, made from the settings in the order in which they need
+ * each other. Used by the server and by the benchmark, which measures exactly what the server runs.
+ */
+#ifndef APP_STACK_H
+#define APP_STACK_H
+
+#include "api/api.h"
+#include "app/housekeeping.h"
+#include "base/vault.h"
+#include "config/settings.h"
+#include "keystore/loader.h"
+
+struct stack {
+    const struct settings *settings;
+    struct network network;
+    struct vault *vault;
+    struct key_table *keys;
+    struct kdf_gate kdf_gate;
+    struct loader_settings loader_settings;
+    struct loader *loader;
+    struct reloader *reloader;
+    struct slashing_store *store;
+    struct committer *committer;
+    struct signer *signer;
+    struct tasks *tasks;
+    struct health health;
+    struct api api;
+    struct http_server *http;
+    struct housekeeping housekeeping;
+    uint16_t port; /* where it listens */
+    uint16_t metrics_port;
+};
+
+/* Opens everything and listens; nothing is loaded yet and no request is served. `stack` is zeroed
+ * memory of the caller; `settings` must outlive it. After a failure stack_close() is still due. */
+RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail);
+
+/* Serves requests and begins to load the filesystem's keys. */
+RESULT stack_start(struct stack *stack);
+
+/* Stops taking requests and waits until those under way are answered. False: some were not after
+ * `timeout_s`; stack_close() must not be called then. */
+bool stack_drain(struct stack *stack, unsigned timeout_s);
+
+/* Ends all threads, closes the store, wipes the keys. */
+void stack_close(struct stack *stack);
+
+/* The network that the settings name: a built-in one, or a file (its name has a '/' or ends in
+ * ".yaml"). */
+RESULT stack_network(const struct settings *settings, struct network *out, struct detail *detail);
+
+#endif

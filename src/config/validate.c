@@ -1,0 +1,120 @@
+#include "config/validate.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+/* Says `<setting> = "<value>" (<origin>)`. */
+static void say(const struct config *config, const char *name, const char *value,
+                struct detail *detail)
+{
+    detail_set(detail, "%s = \"%.100s\" (%s)", name, value, config_origin(config, name));
+}
+
+/* Reads an IP literal of either family; IPv4 goes into IPv6 as ::ffff:a.b.c.d. */
+static bool address_parse(const char *text, struct in6_addr *out)
+{
+    if (inet_pton(AF_INET6, text, out) == 1) {
+        return true;
+    }
+    struct in_addr ipv4;
+    if (inet_pton(AF_INET, text, &ipv4) != 1) {
+        return false;
+    }
+    *out = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
+    memcpy(&out->s6_addr[12], &ipv4, sizeof(ipv4));
+    return true;
+}
+
+static bool is_ipv4_wildcard(const struct in6_addr *address)
+{
+    struct in6_addr wildcard;
+    return address_parse("0.0.0.0", &wildcard) && IN6_ARE_ADDR_EQUAL(address, &wildcard);
+}
+
+/* True when one socket at `wide` would take connections to `narrow`. :: takes those to IPv4
+ * addresses, too. */
+static bool covers(const struct in6_addr *wide, const struct in6_addr *narrow)
+{
+    if (IN6_ARE_ADDR_EQUAL(wide, narrow) || IN6_IS_ADDR_UNSPECIFIED(wide)) {
+        return true;
+    }
+    return is_ipv4_wildcard(wide) && IN6_IS_ADDR_V4MAPPED(narrow);
+}
+
+static struct result check_address(const struct config *config, const char *name, const char *value,
+                                   struct detail *detail)
+{
+    struct in6_addr address;
+    say(config, name, value, detail);
+    ENSURE(address_parse(value, &address), BAD_INPUT,
+           "not an IP address, such as 127.0.0.1, 0.0.0.0 or ::1");
+    return OK;
+}
+
+static struct result check_addresses(const struct config *config, struct detail *detail)
+{
+    const struct settings *settings = config_settings(config);
+    TRY(check_address(config, "server.listen_address", settings->server.listen_address, detail));
+    return check_address(config, "metrics.listen_address", settings->metrics.listen_address,
+                         detail);
+}
+
+static struct result check_ports(const struct config *config, struct detail *detail)
+{
+    const struct settings *settings = config_settings(config);
+    struct in6_addr server;
+    struct in6_addr metrics;
+    bool same_port = settings->metrics.enabled && settings->server.listen_port != 0 &&
+                     settings->server.listen_port == settings->metrics.listen_port;
+    if (!same_port || !address_parse(settings->server.listen_address, &server) ||
+        !address_parse(settings->metrics.listen_address, &metrics)) {
+        return OK;
+    }
+    detail_set(detail, "server.listen_port (%s) and metrics.listen_port (%s)",
+               config_origin(config, "server.listen_port"),
+               config_origin(config, "metrics.listen_port"));
+    ENSURE(!covers(&server, &metrics) && !covers(&metrics, &server), BAD_INPUT,
+           "the same port on the same address; give each its own");
+    return OK;
+}
+
+#define FILESYSTEM "key_sources.filesystem."
+
+static struct result check_passwords(const struct config *config, struct detail *detail)
+{
+    const struct settings *settings = config_settings(config);
+    const char *keystores = settings->filesystem.keystores_path;
+    const char *directory = settings->filesystem.keystores_passwords_path;
+    const char *file = settings->filesystem.keystores_password_file;
+    bool have_directory = directory[0] != '\0';
+    bool have_file = file[0] != '\0';
+    if (keystores[0] != '\0') {
+        say(config, FILESYSTEM "keystores_path", keystores, detail);
+        ENSURE(have_directory || have_file, BAD_INPUT,
+               "needs keystores_passwords_path or keystores_password_file beside it");
+        say(config, FILESYSTEM "keystores_password_file", file, detail);
+        ENSURE(!have_directory || !have_file, BAD_INPUT,
+               "contradicts keystores_passwords_path; keep one of the two");
+        return OK;
+    }
+    say(config,
+        have_file ? FILESYSTEM "keystores_password_file" : FILESYSTEM "keystores_passwords_path",
+        have_file ? file : directory, detail);
+    ENSURE(!have_directory && !have_file, BAD_INPUT,
+           "needs keystores_path, the directory of the keystores that it opens");
+    return OK;
+}
+
+RESULT config_validate(const struct config *config, struct detail *detail)
+{
+    static struct result (*const checks[])(const struct config *, struct detail *) = {
+        check_addresses,
+        check_ports,
+        check_passwords,
+    };
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        TRY(checks[i](config, detail));
+    }
+    return OK;
+}

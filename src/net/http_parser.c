@@ -1,0 +1,414 @@
+#include "net/http_parser.h"
+
+#include "base/secret.h"
+
+#include <assert.h>
+#include <llhttp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    FIELD_NAME_MAX = 32,
+    BODY_AT_ONCE_MAX = 64 * 1024, /* a longer body gets its memory as it arrives */
+};
+
+/* The header fields that somebody asks for. */
+enum field { FIELD_OTHER, FIELD_ACCEPT, FIELD_CONTENT_TYPE, FIELD_AUTHORIZATION, FIELD_EXPECT };
+
+struct http_parser {
+    llhttp_t native;
+    struct http_body_budget *budget;
+    struct http_request *request; /* NULL between requests */
+    size_t target_size;
+    size_t head_size;
+    size_t field_count;
+    char field_name[FIELD_NAME_MAX + 1];
+    size_t field_name_size; /* over FIELD_NAME_MAX: the name is cut, the field is none of ours */
+    enum field field;
+    char expect[FIELD_NAME_MAX + 1];
+    bool wants_continue;
+    unsigned refusal_status; /* 0: llhttp refused */
+    const char *refusal_reason;
+};
+
+static int refuse(struct http_parser *parser, unsigned status, const char *reason)
+{
+    parser->refusal_status = status;
+    parser->refusal_reason = reason;
+    return HPE_USER;
+}
+
+static int on_message_begin(llhttp_t *native)
+{
+    struct http_parser *parser = native->data;
+    parser->request = calloc(1, sizeof(*parser->request));
+    parser->target_size = 0;
+    parser->head_size = 0;
+    parser->field_count = 0;
+    parser->field_name_size = 0;
+    parser->field = FIELD_OTHER;
+    parser->expect[0] = '\0';
+    parser->wants_continue = false;
+    return parser->request == NULL ? refuse(parser, 503, "out of memory") : 0;
+}
+
+static int on_url(llhttp_t *native, const char *at, size_t size)
+{
+    struct http_parser *parser = native->data;
+    if (size > HTTP_TARGET_MAX - parser->target_size) {
+        return refuse(parser, 414, "the request target is longer than 512 bytes");
+    }
+    memcpy(parser->request->path + parser->target_size, at, size);
+    parser->target_size += size;
+    return 0;
+}
+
+/* Splits the target, which stands in `path`, at its first '?', after taking the scheme and host off
+ * the absolute form that proxies use. */
+static int on_url_complete(llhttp_t *native)
+{
+    struct http_parser *parser = native->data;
+    struct http_request *request = parser->request;
+    const char *target = request->path;
+    char copy[HTTP_TARGET_MAX + 1];
+    if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
+        const char *authority = strchr(target, ':') + 3;
+        target = authority + strcspn(authority, "/?");
+    }
+    if (*target != '/') {
+        return refuse(parser, 400, "the request target does not begin with '/'");
+    }
+    memcpy(copy, target, strlen(target) + 1);
+    size_t path_size = strcspn(copy, "?");
+    if (copy[path_size] == '?') {
+        memcpy(request->query, copy + path_size + 1, strlen(copy + path_size + 1) + 1);
+    }
+    copy[path_size] = '\0';
+    memcpy(request->path, copy, path_size + 1);
+    return 0;
+}
+
+static int count_head(struct http_parser *parser, size_t size)
+{
+    parser->head_size += size;
+    if (parser->head_size > HTTP_HEAD_MAX) {
+        return refuse(parser, 431, "the header fields are longer than 16 KiB");
+    }
+    return 0;
+}
+
+static int on_header_field(llhttp_t *native, const char *at, size_t size)
+{
+    struct http_parser *parser = native->data;
+    size_t room = FIELD_NAME_MAX - parser->field_name_size;
+    if (parser->field_name_size <= FIELD_NAME_MAX) {
+        memcpy(parser->field_name + parser->field_name_size, at, size < room ? size : room);
+        parser->field_name_size += size < room ? size : room + 1;
+    }
+    return count_head(parser, size);
+}
+
+static enum field find_field(const struct http_parser *parser)
+{
+    static const struct {
+        const char *name;
+        enum field field;
+    } known[] = {
+        { "accept", FIELD_ACCEPT },
+        { "content-type", FIELD_CONTENT_TYPE },
+        { "authorization", FIELD_AUTHORIZATION },
+        { "expect", FIELD_EXPECT },
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (parser->field_name_size == strlen(known[i].name) &&
+            strncasecmp(parser->field_name, known[i].name, parser->field_name_size) == 0) {
+            return known[i].field;
+        }
+    }
+    return FIELD_OTHER;
+}
+
+/* Where the value of the field at hand is kept, and how much of it; NULL: it is not kept. */
+static char *field_value(struct http_parser *parser, size_t *max_out)
+{
+    switch (parser->field) {
+    case FIELD_ACCEPT:
+        *max_out = HTTP_ACCEPT_MAX;
+        return parser->request->accept;
+    case FIELD_CONTENT_TYPE:
+        *max_out = HTTP_CONTENT_TYPE_MAX;
+        return parser->request->content_type;
+    case FIELD_AUTHORIZATION:
+        *max_out = HTTP_AUTHORIZATION_MAX;
+        return parser->request->authorization;
+    case FIELD_EXPECT:
+        *max_out = FIELD_NAME_MAX;
+        return parser->expect;
+    case FIELD_OTHER:
+        break;
+    }
+    return NULL;
+}
+
+static int append_value(struct http_parser *parser, const char *at, size_t size)
+{
+    size_t max = 0;
+    char *value = field_value(parser, &max);
+    if (value == NULL) {
+        return 0;
+    }
+    size_t used = strlen(value);
+    if (size > max - used) {
+        return refuse(parser, 431, "a header field is too long");
+    }
+    memcpy(value + used, at, size);
+    value[used + size] = '\0';
+    return 0;
+}
+
+static int on_header_field_complete(llhttp_t *native)
+{
+    struct http_parser *parser = native->data;
+    if (++parser->field_count > HTTP_FIELDS_MAX) {
+        return refuse(parser, 431, "more than 100 header fields");
+    }
+    parser->field = find_field(parser);
+    parser->field_name_size = 0;
+    size_t max = 0;
+    const char *value = field_value(parser, &max);
+    if (value == NULL || value[0] == '\0') {
+        return 0;
+    }
+    if (parser->field != FIELD_ACCEPT) {
+        return refuse(parser, 400, "a header field that may stand once stands twice");
+    }
+    return append_value(parser, ",", 1);
+}
+
+static int on_header_value(llhttp_t *native, const char *at, size_t size)
+{
+    struct http_parser *parser = native->data;
+    int refused = count_head(parser, size);
+    return refused != 0 ? refused : append_value(parser, at, size);
+}
+
+static enum http_method method_of(const llhttp_t *native)
+{
+    switch (native->method) {
+    case HTTP_GET:
+        return METHOD_GET;
+    case HTTP_HEAD:
+        return METHOD_HEAD;
+    case HTTP_POST:
+        return METHOD_POST;
+    case HTTP_PUT:
+        return METHOD_PUT;
+    case HTTP_PATCH:
+        return METHOD_PATCH;
+    case HTTP_DELETE:
+        return METHOD_DELETE;
+    case HTTP_OPTIONS:
+        return METHOD_OPTIONS;
+    default:
+        return METHOD_OTHER;
+    }
+}
+
+static int on_headers_complete(llhttp_t *native)
+{
+    struct http_parser *parser = native->data;
+    parser->request->method = method_of(native);
+    parser->request->keep_alive = llhttp_should_keep_alive(native) != 0;
+    if (native->http_major != 1) {
+        return refuse(parser, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    }
+    if (native->method == HTTP_CONNECT) {
+        return refuse(parser, 405, "this is not a proxy");
+    }
+    if (native->content_length > parser->budget->body_max) {
+        return refuse(parser, 413, "the body is longer than server.max_body_bytes");
+    }
+    if (parser->expect[0] != '\0' && strcasecmp(parser->expect, "100-continue") != 0) {
+        return refuse(parser, 417, "the only expectation known is 100-continue");
+    }
+    bool has_body = native->content_length > 0 || (native->flags & F_CHUNKED) != 0;
+    parser->wants_continue = has_body && parser->expect[0] != '\0' && native->http_minor > 0;
+    /* JDK clients offer an upgrade to HTTP/2 with every request; a server may ignore the offer. */
+    native->upgrade = 0;
+    return 0;
+}
+
+static bool take_budget(struct http_body_budget *budget, size_t size)
+{
+    size_t left = atomic_load(&budget->left);
+    do {
+        if (size > left) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&budget->left, &left, left - size));
+    return true;
+}
+
+static void wipe_body(struct http_request *request, struct http_body_budget *budget)
+{
+    if (request->body != NULL) {
+        secret_wipe(request->body, request->body_size);
+        free(request->body);
+        atomic_fetch_add(&budget->left, request->body_capacity);
+    }
+}
+
+static size_t next_capacity(const llhttp_t *native, size_t capacity, size_t needed)
+{
+    if (capacity == 0) {
+        /* What is left of Content-Length at the first piece: all of it. */
+        size_t announced = (native->flags & F_CHUNKED) != 0 ? 0 : native->content_length;
+        capacity = announced < BODY_AT_ONCE_MAX ? announced + 1 : BODY_AT_ONCE_MAX;
+    }
+    while (capacity < needed) {
+        capacity *= 2;
+    }
+    return capacity;
+}
+
+/* Makes room for `extra` more bytes of body and a NUL. */
+static int reserve_body(struct http_parser *parser, size_t extra)
+{
+    struct http_request *request = parser->request;
+    size_t needed = request->body_size + extra + 1;
+    if (needed <= request->body_capacity) {
+        return 0;
+    }
+    size_t capacity = next_capacity(&parser->native, request->body_capacity, needed);
+    if (!take_budget(parser->budget, capacity)) {
+        return refuse(parser, 503, "too many large bodies at once; try again");
+    }
+    char *body = calloc(1, capacity);
+    if (body == NULL) {
+        atomic_fetch_add(&parser->budget->left, capacity);
+        return refuse(parser, 503, "out of memory");
+    }
+    if (request->body != NULL) {
+        memcpy(body, request->body, request->body_size);
+    }
+    wipe_body(request, parser->budget);
+    request->body = body;
+    request->body_capacity = capacity;
+    return 0;
+}
+
+static int on_body(llhttp_t *native, const char *at, size_t size)
+{
+    struct http_parser *parser = native->data;
+    struct http_request *request = parser->request;
+    if (size > parser->budget->body_max - request->body_size) {
+        return refuse(parser, 413, "the body is longer than server.max_body_bytes");
+    }
+    int refused = reserve_body(parser, size);
+    if (refused != 0) {
+        return refused;
+    }
+    memcpy(request->body + request->body_size, at, size);
+    request->body_size += size;
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *native)
+{
+    (void)native;
+    return HPE_PAUSED;
+}
+
+static llhttp_settings_t callbacks = {
+    .on_message_begin = on_message_begin,
+    .on_url = on_url,
+    .on_url_complete = on_url_complete,
+    .on_header_field = on_header_field,
+    .on_header_field_complete = on_header_field_complete,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+struct http_parser *http_parser_new(struct http_body_budget *budget)
+{
+    struct http_parser *parser = calloc(1, sizeof(*parser));
+    if (parser != NULL) {
+        llhttp_init(&parser->native, HTTP_REQUEST, &callbacks);
+        parser->native.data = parser;
+        parser->budget = budget;
+    }
+    return parser;
+}
+
+void http_parser_free(struct http_parser *parser)
+{
+    if (parser != NULL) {
+        http_request_free(parser->request, parser->budget);
+        free(parser);
+    }
+}
+
+enum http_parser_state http_parser_feed(struct http_parser *parser, const char *bytes, size_t size,
+                                        size_t *used_out)
+{
+    llhttp_errno_t error = llhttp_execute(&parser->native, bytes, size);
+    *used_out = size;
+    if (error == HPE_PAUSED) {
+        *used_out = (size_t)(llhttp_get_error_pos(&parser->native) - bytes);
+        return HTTP_PARSER_DONE;
+    }
+    if (error != HPE_OK) {
+        return HTTP_PARSER_FAILED;
+    }
+    if (parser->wants_continue && parser->request->body_size == 0) {
+        parser->wants_continue = false;
+        return HTTP_PARSER_CONTINUE;
+    }
+    return HTTP_PARSER_MORE;
+}
+
+bool http_parser_is_idle(const struct http_parser *parser)
+{
+    return parser->request == NULL;
+}
+
+struct http_request *http_parser_take(struct http_parser *parser)
+{
+    struct http_request *request = parser->request;
+    assert(request != NULL);
+    parser->request = NULL;
+    llhttp_resume(&parser->native);
+    return request;
+}
+
+void http_request_free(struct http_request *request, struct http_body_budget *budget)
+{
+    if (request == NULL) {
+        return;
+    }
+    wipe_body(request, budget);
+    secret_wipe(request->authorization, sizeof(request->authorization));
+    free(request);
+}
+
+struct http_response http_parser_refusal(const struct http_parser *parser)
+{
+    struct http_response response;
+    char text[128];
+    if (parser->refusal_status != 0) {
+        response = http_error(parser->refusal_status, parser->refusal_reason);
+    } else if (llhttp_get_errno(&parser->native) == HPE_INVALID_METHOD) {
+        response = http_error(501, "unknown HTTP method");
+    } else if (llhttp_get_errno(&parser->native) == HPE_INVALID_VERSION) {
+        response = http_error(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    } else {
+        snprintf(text, sizeof(text), "malformed HTTP request: %s",
+                 llhttp_get_error_reason(&parser->native));
+        response = http_error(400, text);
+    }
+    response.close = true;
+    return response;
+}

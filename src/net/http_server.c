@@ -1,0 +1,206 @@
+#define _GNU_SOURCE
+#include "net/http_server.h"
+
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "net/http_loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096, ACCEPT_AT_ONCE = 256, DRAIN_POLL_NS = 5 * 1000 * 1000 };
+
+/* A request that is only half here when the drain begins gets this long to arrive. */
+enum { DRAIN_RECEIVING_NS = 2 * 1000 * 1000 * 1000UL };
+
+RESULT http_server_new(const struct http_server_settings *settings, struct http_server **out)
+{
+    ENSURE(settings->loops > 0, BAD_INPUT, "an HTTP server needs at least one thread");
+    CLEANUP(http_server_free_ptr) struct http_server *server = calloc(1, sizeof(*server));
+    ENSURE(server != NULL, UNAVAILABLE, "out of memory");
+    uint8_t prefix[4];
+    char text[HEX_TEXT_SIZE(sizeof(prefix))];
+    random_bytes(prefix, sizeof(prefix));
+    hex_encode(prefix, sizeof(prefix), text);
+    snprintf(server->id_prefix, sizeof(server->id_prefix), "%s-", text + 2);
+    server->settings = *settings;
+    server->budget.body_max = settings->body_max;
+    atomic_store(&server->budget.left, settings->body_memory_max);
+    server->loops = calloc(settings->loops, sizeof(struct http_loop *));
+    ENSURE(server->loops != NULL, UNAVAILABLE, "out of memory");
+    for (; server->loop_count < settings->loops; server->loop_count++) {
+        struct result made = http_loop_new(server, &server->loops[server->loop_count]);
+        if (!is_ok(made)) {
+            http_loop_free(server->loops[server->loop_count]);
+            return made;
+        }
+    }
+    *out = STEAL(server);
+    return OK;
+}
+
+void http_server_stop(struct http_server *server)
+{
+    for (unsigned i = 0; server != NULL && i < server->loop_count; i++) {
+        http_loop_stop(server->loops[i]);
+    }
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    http_server_stop(server); /* the threads first: they use the listeners */
+    for (size_t i = 0; i < server->listener_count; i++) {
+        http_listener_close(&server->listeners[i]);
+    }
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        http_loop_free(server->loops[i]);
+    }
+    free(server->loops);
+    free(server);
+}
+
+/* Sockets' addresses of both families, as the calls want them. */
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static bool parse_address(const char *text, uint16_t port, union socket_address *out,
+                          socklen_t *size_out)
+{
+    memset(out, 0, sizeof(*out));
+    if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(port);
+        *size_out = sizeof(out->v4);
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1) {
+        out->v6.sin6_family = AF_INET6;
+        out->v6.sin6_port = htons(port);
+        *size_out = sizeof(out->v6);
+        return true;
+    }
+    return false;
+}
+
+static struct result bind_socket(int fd, union socket_address *address, socklen_t *size)
+{
+    const int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    ENSURE(bind(fd, &address->any, *size) == 0, UNAVAILABLE, "cannot listen on the address");
+    ENSURE(listen(fd, BACKLOG) == 0, UNAVAILABLE, "cannot listen on the address");
+    ENSURE(getsockname(fd, &address->any, size) == 0, UNAVAILABLE, "cannot listen on the address");
+    return OK;
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *context)
+{
+    struct http_listener *listener = context;
+    struct http_server *server = listener->server;
+    (void)what;
+    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+            log_warn("cannot accept a connection", LOG_TEXT("reason", strerror(errno)));
+            event_del(listener->event); /* until the next tick: some connection may have ended */
+            return;
+        }
+        if (accepted < 0) {
+            return;
+        }
+        struct http_loop *loop = server->loops[server->next_loop++ % server->loop_count];
+        if (loop == server->loops[0]) {
+            http_connection_open(loop, listener, accepted);
+        } else {
+            http_loop_hand_over(loop, accepted, listener);
+        }
+    }
+}
+
+RESULT http_server_listen(struct http_server *server, const char *address, uint16_t port,
+                          http_handler handler, void *context, uint16_t *port_out,
+                          struct detail *detail)
+{
+    union socket_address parsed;
+    socklen_t size = 0;
+    detail_set(detail, "%s port %u", address, port);
+    ENSURE(server->listener_count < HTTP_LISTENERS_MAX, LIMIT, "too many listeners");
+    ENSURE(parse_address(address, port, &parsed, &size), BAD_INPUT, "not an IP address");
+    CLEANUP(fd_close_ptr)
+    int fd = socket(parsed.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ENSURE(fd >= 0, UNAVAILABLE, "cannot make a socket");
+    struct result bound = bind_socket(fd, &parsed, &size);
+    if (!is_ok(bound)) {
+        detail_set(detail, "%s port %u (%s)", address, port, strerror(errno));
+        return bound;
+    }
+    struct http_listener *listener = &server->listeners[server->listener_count];
+    *listener = (struct http_listener){
+        .server = server, .fd = fd, .handler = handler, .context = context
+    };
+    listener->event =
+        event_new(server->loops[0]->base, fd, EV_READ | EV_PERSIST, on_accept, listener);
+    ENSURE(listener->event != NULL, UNAVAILABLE, "out of memory");
+    event_add(listener->event, NULL);
+    server->listener_count++;
+    fd = -1;
+    if (port_out != NULL) {
+        *port_out =
+            ntohs(parsed.any.sa_family == AF_INET ? parsed.v4.sin_port : parsed.v6.sin6_port);
+    }
+    return OK;
+}
+
+RESULT http_server_start(struct http_server *server)
+{
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        TRY(http_loop_start(server->loops[i]));
+    }
+    return OK;
+}
+
+bool http_server_drain(struct http_server *server, unsigned timeout_s)
+{
+    const struct timespec pause = { .tv_nsec = DRAIN_POLL_NS };
+    uint64_t start = clock_monotonic_ns();
+    uint64_t end = start + timeout_s * 1000000000UL;
+    atomic_store(&server->draining, true);
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        http_loop_wake(server->loops[i]);
+    }
+    for (;;) {
+        uint64_t now = clock_monotonic_ns();
+        bool receiving = atomic_load(&server->receiving) > 0 && now - start < DRAIN_RECEIVING_NS;
+        if (!receiving && atomic_load(&server->active) == 0) {
+            return true;
+        }
+        if (now >= end) {
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+struct http_server_counts http_server_counts(const struct http_server *server)
+{
+    return (struct http_server_counts){
+        .connections_open = atomic_load(&server->open),
+        .connections_accepted = atomic_load(&server->accepted),
+        .connections_refused = atomic_load(&server->refused),
+        .requests = atomic_load(&server->requests),
+        .requests_refused = atomic_load(&server->requests_refused),
+    };
+}

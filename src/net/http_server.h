@@ -1,0 +1,79 @@
+/* http_server.h: HTTP/1.1 over TCP: a few event-loop threads that own the connections, by libevent.
+ * A handler is called on a loop's thread with a complete request; it must not block there, and
+ * answers at once or later from any thread. One request of a connection is worked on at a time.
+ *
+ * Nothing that a client does holds up the others: connections, heads, bodies, body memory and every
+ * wait are bounded. At the limit of connections the one that was idle longest makes room. */
+#ifndef NET_HTTP_SERVER_H
+#define NET_HTTP_SERVER_H
+
+#include "base/cleanup.h"
+#include "base/detail.h"
+#include "base/result.h"
+#include "net/http_message.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_server;
+struct http_exchange; /* one request and the place for its response */
+
+struct http_server_settings {
+    unsigned loops;             /* threads, at least 1 */
+    size_t connections_max;     /* of all listeners together */
+    size_t body_max;            /* bytes of one body */
+    size_t body_memory_max;     /* bytes of all bodies together; at least body_max */
+    unsigned idle_timeout_s;    /* without a request */
+    unsigned request_timeout_s; /* from the first byte of a request to its last */
+    unsigned write_timeout_s;   /* for the client to take a response */
+};
+
+typedef void (*http_handler)(struct http_exchange *exchange, void *context);
+
+RESULT http_server_new(const struct http_server_settings *settings, struct http_server **out);
+
+/* Closes everything at once and frees. No exchange may be unanswered, or be answered from now on.
+ * Accepts NULL. */
+void http_server_free(struct http_server *server);
+DEFINE_CLEANUP(struct http_server, http_server_free);
+
+/* Listens on an IPv4 or IPv6 literal; port 0 lets the kernel choose. `*port_out` (may be NULL) is
+ * the port. UNAVAILABLE: the address cannot be had; `detail` names it and the system's reason.
+ * Before http_server_start(). */
+RESULT http_server_listen(struct http_server *server, const char *address, uint16_t port,
+                          http_handler handler, void *context, uint16_t *port_out,
+                          struct detail *detail);
+
+RESULT http_server_start(struct http_server *server);
+
+/* Closes the listeners and the idle connections; requests under way are answered, with
+ * "Connection: close". True when all are answered and sent, false after `timeout_s`. */
+bool http_server_drain(struct http_server *server, unsigned timeout_s);
+
+/* Ends the threads: no handler is called any more. Exchanges may still be answered; http_server_free()
+ * sends what fits the sockets. Accepts NULL. */
+void http_server_stop(struct http_server *server);
+
+/* The request, until the response is given. */
+const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+
+/* When the request was complete, in clock_monotonic_ns(). */
+uint64_t http_exchange_start_ns(const struct http_exchange *exchange);
+
+/* A text that names the request in logs and in the response field X-Request-Id. */
+const char *http_exchange_id(const struct http_exchange *exchange);
+
+/* Answers; takes the response's body. Exactly once for every exchange, from any thread; the
+ * exchange and its request are gone afterwards. */
+void http_respond(struct http_exchange *exchange, struct http_response *response);
+
+struct http_server_counts {
+    uint64_t connections_open;
+    uint64_t connections_accepted;
+    uint64_t connections_refused; /* closed because the limit was reached */
+    uint64_t requests;
+    uint64_t requests_refused; /* malformed, too large, too slow */
+};
+struct http_server_counts http_server_counts(const struct http_server *server);
+
+#endif

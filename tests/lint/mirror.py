@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Every module has its test, every header its purpose and its guard, and nothing is longer than the house
+allows."""
+import pathlib
+import re
+import sys
+
+import common
+
+HEADER_LINES_MAX = 150
+SOURCE_LINES_MAX = 600
+FUNCTION_LINES_MAX = 70
+
+# Modules without a unit test of their own, and why.
+UNTESTED = {
+    "src/app/main.c": "the integration tests run the program",
+}
+
+
+def check_test(name, findings: common.Findings) -> None:
+    test = f"tests/unit/{name.parts[1]}/test_{name.stem}.c"
+    if str(name) in UNTESTED:
+        if (common.ROOT / test).is_file():
+            findings.add(name, 0, f"has {test} and needs no exception in tests/lint/mirror.py")
+    elif not (common.ROOT / test).is_file():
+        findings.add(name, 0, f"has no {test}")
+
+
+def check_orphan(name, findings: common.Findings) -> None:
+    """A test of a module that is not there any more."""
+    if len(name.parts) == 4 and name.stem.startswith("test_"):
+        module = pathlib.PurePosixPath("src", name.parts[2], name.stem.removeprefix("test_"))
+        if not any((common.ROOT / f"{module}{suffix}").is_file() for suffix in (".c", ".h")):
+            findings.add(name, 0, f"tests {module}, which is not there")
+
+
+def check_header(name, lines: list[str], findings: common.Findings) -> None:
+    guard = re.sub(r"\W", "_", f"{name.parts[1]}_{name.stem}_H").upper()
+    if not lines[0].startswith(f"/* {name.name}: "):
+        findings.add(name, 1, f'begins with its purpose: "/* {name.name}: …"')
+    if f"#ifndef {guard}" not in lines or f"#define {guard}" not in lines or lines[-1] != "#endif":
+        findings.add(name, 0, f"has no include guard {guard}")
+    if len(lines) > HEADER_LINES_MAX:
+        findings.add(name, 0, f"has {len(lines)} lines, more than {HEADER_LINES_MAX}")
+
+
+def check_functions(name, text: str, findings: common.Findings) -> None:
+    """In the house's format a function's braces, and nothing else, stand alone in the first column."""
+    start = 0
+    for number, line in enumerate(common.code_only(text).split("\n"), 1):
+        if line.rstrip() == "{":
+            start = number
+        elif line.rstrip() == "}" and start:
+            if number - start + 1 > FUNCTION_LINES_MAX:
+                findings.add(name, start, f"a function of {number - start + 1} lines, more than "
+                                          f"{FUNCTION_LINES_MAX}")
+            start = 0
+
+
+def main() -> int:
+    findings = common.Findings()
+    names = common.files("src", ".c", ".h")
+    for name in names:
+        text = common.read(name)
+        lines = text.removesuffix("\n").split("\n")
+        check_functions(name, text, findings)
+        if name.suffix == ".h":
+            check_header(name, lines, findings)
+            continue
+        check_test(name, findings)
+        if len(lines) > SOURCE_LINES_MAX:
+            findings.add(name, 0, f"has {len(lines)} lines, more than {SOURCE_LINES_MAX}")
+    for name in common.files("tests", ".c"):
+        check_functions(name, common.read(name), findings)
+        if name.parts[1] == "unit":
+            check_orphan(name, findings)
+    return findings.finish(f"shape of {len(names)} files")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,472 @@
+#include "harness.h"
+#include "net/http_server.h"
+
+#include "base/thread.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 20 * 1000, LARGE = 8 * 1024 * 1024 };
+
+/* What the handler does follows from the path. */
+static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct http_exchange *held[64];
+static size_t held_count;
+static atomic_size_t handled;
+
+static void hold(struct http_exchange *exchange)
+{
+    LOCK_SCOPE(&held_mutex);
+    held[held_count++] = exchange;
+}
+
+static void *answer_elsewhere(void *context)
+{
+    struct http_response response = http_text(200, CONTENT_TYPE_TEXT, "from another thread");
+    http_respond(context, &response);
+    return NULL;
+}
+
+static void handle(struct http_exchange *exchange, void *context)
+{
+    const struct http_request *request = http_exchange_request(exchange);
+    struct http_response response = { 0 };
+    (void)context;
+    atomic_fetch_add(&handled, 1);
+    if (strcmp(request->path, "/hold") == 0) {
+        hold(exchange);
+        return;
+    }
+    if (strcmp(request->path, "/thread") == 0) {
+        pthread_t thread;
+        if (is_ok(thread_start(&thread, "answer", answer_elsewhere, exchange))) {
+            pthread_detach(thread);
+        }
+        return;
+    }
+    response = http_text(200, CONTENT_TYPE_TEXT, request->path);
+    if (strcmp(request->path, "/echo") == 0) {
+        buf_clear(&response.body);
+        buf_append(&response.body, request->body, request->body_size);
+    }
+    if (strcmp(request->path, "/large") == 0) {
+        char *filling = calloc(1, LARGE);
+        memset(filling, 'x', LARGE);
+        buf_clear(&response.body);
+        buf_append(&response.body, filling, LARGE);
+        free(filling);
+    }
+    http_respond(exchange, &response);
+}
+
+static void answer_held(void)
+{
+    LOCK_SCOPE(&held_mutex);
+    for (size_t i = 0; i < held_count; i++) {
+        struct http_response response = http_text(200, CONTENT_TYPE_TEXT, "held");
+        http_respond(held[i], &response);
+    }
+    held_count = 0;
+}
+
+static size_t count_held(void)
+{
+    LOCK_SCOPE(&held_mutex);
+    return held_count;
+}
+
+static const struct http_server_settings standard = { .loops = 2,
+                                                      .connections_max = 50,
+                                                      .body_max = 1024 * 1024,
+                                                      .body_memory_max = 4 * 1024 * 1024,
+                                                      .idle_timeout_s = 600,
+                                                      .request_timeout_s = 600,
+                                                      .write_timeout_s = 600 };
+
+static uint16_t port;
+
+static struct http_server *start(struct http_server_settings settings)
+{
+    struct http_server *server = NULL;
+    struct detail detail = { "" };
+    bool started =
+        is_ok(http_server_new(&settings, &server)) &&
+        is_ok(http_server_listen(server, "127.0.0.1", 0, handle, NULL, &port, &detail)) &&
+        is_ok(http_server_start(server));
+    return started ? server : NULL;
+}
+
+static int dial(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void say(int fd, const char *text)
+{
+    (void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+/* Reads until the text holds `wanted` `times` times, the peer closes or patience ends. */
+static bool hear(int fd, const char *wanted, size_t times)
+{
+    static char text[64 * 1024];
+    size_t size = 0;
+    for (;;) {
+        size_t found = 0;
+        text[size] = '\0';
+        for (const char *at = strstr(text, wanted); at != NULL; at = strstr(at + 1, wanted)) {
+            found++;
+        }
+        if (found >= times) {
+            return true;
+        }
+        struct pollfd wait = { .fd = fd, .events = POLLIN };
+        if (poll(&wait, 1, PATIENCE_MS) != 1) {
+            return false;
+        }
+        ssize_t got = recv(fd, text + size, sizeof(text) - 1 - size, 0);
+        if (got <= 0) {
+            printf("# heard only: %s\n", text);
+            return false;
+        }
+        size += (size_t)got;
+    }
+}
+
+/* True when the peer closes, having said nothing more than what was heard. */
+static bool is_closed(int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    char byte = 0;
+    return poll(&wait, 1, PATIENCE_MS) == 1 && recv(fd, &byte, 1, 0) <= 0;
+}
+
+static bool wait_until(size_t (*count)(void), size_t wanted)
+{
+    for (int i = 0; i < PATIENCE_MS && count() != wanted; i++) {
+        usleep(1000);
+    }
+    return count() == wanted;
+}
+
+TEST(a_connection_serves_many_requests)
+{
+    struct http_server *server = start(standard);
+    CHECK(server != NULL);
+    int fd = dial();
+    for (int i = 0; i < 100; i++) {
+        say(fd, "GET /again HTTP/1.1\r\nHost: x\r\n\r\n");
+        CHECK(hear(fd, "\r\n\r\n/again", 1));
+    }
+    CHECK(http_server_counts(server).connections_accepted == 1);
+    CHECK(http_server_counts(server).requests == 100);
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(requests_sent_ahead_are_answered_in_order)
+{
+    struct http_server *server = start(standard);
+    int fd = dial();
+    say(fd, "GET /hold HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET /thread HTTP/1.1\r\n\r\n");
+    say(fd, "GET /d HTTP/1.1\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\n\r\n");
+    CHECK(wait_until(count_held, 1));
+    answer_held();
+    CHECK(hear(fd, "\r\n\r\n/d", 1));
+    CHECK(is_closed(fd));
+    CHECK(http_server_counts(server).requests == 4);
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(deep_pipelines_do_not_recurse)
+{
+    struct http_server *server = start(standard);
+    int fd = dial();
+    static char many[60 * 1000];
+    size_t count = 0;
+    for (size_t used = 0; used + 32 < sizeof(many); count++) {
+        used += (size_t)snprintf(many + used, sizeof(many) - used, "GET /p HTTP/1.1\r\n\r\n");
+    }
+    say(fd, many);
+    static char answers[1024 * 1024];
+    size_t size = 0;
+    while (http_server_counts(server).requests < count && size < sizeof(answers)) {
+        ssize_t got = recv(fd, answers, sizeof(answers), 0);
+        CHECK(got > 0);
+        size += (size_t)got;
+    }
+    CHECK(http_server_counts(server).requests == count);
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(a_client_that_leaves_early_harms_nobody)
+{
+    struct http_server *server = start(standard);
+    int leaver = dial();
+    say(leaver, "GET /hold HTTP/1.1\r\n\r\n");
+    CHECK(wait_until(count_held, 1));
+    const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+    setsockopt(leaver, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(leaver);
+    int other = dial();
+    say(other, "GET /fine HTTP/1.1\r\n\r\n");
+    CHECK(hear(other, "/fine", 1));
+    answer_held();
+    say(other, "GET /still HTTP/1.1\r\n\r\n");
+    CHECK(hear(other, "/still", 1));
+    close(other);
+    http_server_free(server);
+}
+
+TEST(a_half_closed_client_still_gets_its_answer)
+{
+    struct http_server *server = start(standard);
+    int fd = dial();
+    say(fd, "GET /hold HTTP/1.1\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    CHECK(wait_until(count_held, 1));
+    answer_held();
+    CHECK(hear(fd, "\r\n\r\nheld", 1));
+    CHECK(is_closed(fd));
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(head_has_the_length_but_not_the_body)
+{
+    struct http_server *server = start(standard);
+    int fd = dial();
+    say(fd, "HEAD /four HTTP/1.1\r\n\r\nGET /next HTTP/1.1\r\nConnection: close\r\n\r\n");
+    CHECK(hear(fd, "Content-Length: 5\r\n", 2));
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(a_body_that_is_refused_still_gets_its_reason)
+{
+    struct http_server *server = start(standard);
+    static char body[256 * 1024];
+    int fd = dial();
+    memset(body, 'x', sizeof(body) - 1);
+    say(fd, "POST /echo HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n");
+    for (int i = 0; i < 16; i++) { /* a client that goes on sending, deaf to the answer */
+        say(fd, body);
+    }
+    CHECK(hear(fd, "HTTP/1.1 413 ", 1));
+    close(fd);
+    CHECK(http_server_counts(server).requests_refused == 1);
+    http_server_free(server);
+}
+
+TEST(a_slow_request_is_408)
+{
+    struct http_server_settings settings = standard;
+    settings.request_timeout_s = 1;
+    struct http_server *server = start(settings);
+    int fd = dial();
+    say(fd, "POST /echo HTTP/1.1\r\nContent-Length: 10\r\n\r\nonly");
+    CHECK(hear(fd, "HTTP/1.1 408 ", 1));
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(an_idle_connection_is_closed_without_a_word)
+{
+    struct http_server_settings settings = standard;
+    settings.idle_timeout_s = 1;
+    struct http_server *server = start(settings);
+    int fd = dial();
+    say(fd, "GET /x HTTP/1.1\r\n\r\n");
+    CHECK(hear(fd, "/x", 1));
+    CHECK(is_closed(fd));
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(at_the_limit_the_longest_idle_connection_makes_room)
+{
+    struct http_server_settings settings = standard;
+    settings.loops = 1;
+    settings.connections_max = 8;
+    struct http_server *server = start(settings);
+    int idle[8];
+    for (size_t i = 0; i < 8; i++) {
+        idle[i] = dial();
+        say(idle[i], "GET /x HTTP/1.1\r\n\r\n");
+        CHECK(hear(idle[i], "/x", 1));
+    }
+    say(idle[0], "GET /y HTTP/1.1\r\n\r\n"); /* now 1 is idle longest */
+    CHECK(hear(idle[0], "/y", 1));
+    int fresh = dial();
+    say(fresh, "GET /fresh HTTP/1.1\r\n\r\n");
+    CHECK(hear(fresh, "/fresh", 1));
+    CHECK(is_closed(idle[1]));
+    say(idle[0], "GET /z HTTP/1.1\r\n\r\n");
+    CHECK(hear(idle[0], "/z", 1));
+    for (size_t i = 0; i < 8; i++) {
+        close(idle[i]);
+    }
+    close(fresh);
+    http_server_free(server);
+}
+
+TEST(without_an_idle_connection_the_new_one_is_refused)
+{
+    struct http_server_settings settings = standard;
+    settings.loops = 1;
+    settings.connections_max = 3;
+    struct http_server *server = start(settings);
+    int busy[3];
+    for (size_t i = 0; i < 3; i++) {
+        busy[i] = dial();
+        say(busy[i], "GET /hold HTTP/1.1\r\n\r\n");
+    }
+    CHECK(wait_until(count_held, 3));
+    int extra = dial();
+    CHECK(is_closed(extra));
+    CHECK(http_server_counts(server).connections_refused == 1);
+    answer_held();
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(hear(busy[i], "held", 1));
+        close(busy[i]);
+    }
+    close(extra);
+    http_server_free(server);
+}
+
+TEST(a_large_response_waits_for_a_slow_reader)
+{
+    struct http_server *server = start(standard);
+    static char piece[64 * 1024];
+    int slow = dial();
+    say(slow, "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n");
+    int other = dial();
+    say(other, "GET /fine HTTP/1.1\r\n\r\n");
+    CHECK(hear(other, "/fine", 1));
+    size_t size = 0;
+    for (ssize_t got = 1; got > 0;) {
+        got = recv(slow, piece, sizeof(piece), 0);
+        size += got > 0 ? (size_t)got : 0;
+    }
+    CHECK(size > LARGE && size < LARGE + 1024);
+    close(slow);
+    close(other);
+    http_server_free(server);
+}
+
+TEST(a_reader_that_never_reads_is_dropped)
+{
+    struct http_server_settings settings = standard;
+    settings.write_timeout_s = 1;
+    struct http_server *server = start(settings);
+    int fd = dial();
+    say(fd, "GET /large HTTP/1.1\r\n\r\n");
+    for (int i = 0; i < PATIENCE_MS && http_server_counts(server).requests == 0; i++) {
+        usleep(1000);
+    }
+    for (int i = 0; i < PATIENCE_MS && http_server_counts(server).connections_open > 0; i++) {
+        usleep(1000);
+    }
+    CHECK(http_server_counts(server).connections_open == 0);
+    close(fd);
+    http_server_free(server);
+}
+
+TEST(a_drain_answers_what_is_under_way_and_takes_nothing_new)
+{
+    struct http_server *server = start(standard);
+    int idle = dial();
+    say(idle, "GET /x HTTP/1.1\r\n\r\n");
+    CHECK(hear(idle, "/x", 1));
+    int busy = dial();
+    say(busy, "GET /hold HTTP/1.1\r\n\r\n");
+    CHECK(wait_until(count_held, 1));
+    CHECK(!http_server_drain(server, 0)); /* somebody is owed an answer */
+    CHECK(is_closed(idle));
+    CHECK(dial() == -1);
+    answer_held();
+    CHECK(http_server_drain(server, PATIENCE_MS / 1000));
+    CHECK(hear(busy, "Connection: close\r\n\r\nheld", 1));
+    CHECK(is_closed(busy));
+    close(idle);
+    close(busy);
+    http_server_free(server);
+}
+
+TEST(addresses_that_cannot_be_had_are_refused)
+{
+    struct http_server *server = NULL;
+    struct detail detail = { "" };
+    CHECK_OK(http_server_new(&standard, &server));
+    CHECK_FAILS(BAD_INPUT, http_server_listen(server, "localhost", 0, handle, NULL, NULL, &detail));
+    CHECK_FAILS(UNAVAILABLE,
+                http_server_listen(server, "203.0.113.7", 0, handle, NULL, NULL, &detail));
+    CHECK(strstr(detail.text, "203.0.113.7") != NULL);
+    CHECK_OK(http_server_listen(server, "127.0.0.1", 0, handle, NULL, &port, &detail));
+    CHECK_FAILS(UNAVAILABLE,
+                http_server_listen(server, "127.0.0.1", port, handle, NULL, NULL, &detail));
+    CHECK_OK(http_server_listen(server, "::1", 0, handle, NULL, NULL, &detail));
+    http_server_free(server);
+}
+
+static void *many_requests(void *context)
+{
+    bool *all_fine = context;
+    int fd = dial();
+    for (int i = 0; i < 200 && *all_fine; i++) {
+        char wanted[32];
+        char request[128];
+        snprintf(wanted, sizeof(wanted), "\r\n\r\nbody-%d", i);
+        snprintf(request, sizeof(request), "POST /%s HTTP/1.1\r\nContent-Length: %zu\r\n\r\n%s",
+                 i % 2 == 0 ? "echo" : "thread", strlen(wanted) - 4, wanted + 4);
+        char answer[1024];
+        say(fd, request);
+        ssize_t got = recv(fd, answer, sizeof(answer) - 1, 0);
+        answer[got < 0 ? 0 : got] = '\0';
+        *all_fine = strstr(answer, i % 2 == 0 ? wanted : "from another thread") != NULL;
+    }
+    close(fd);
+    return NULL;
+}
+
+TEST(many_clients_at_once_get_their_own_answers)
+{
+    struct http_server *server = start(standard);
+    pthread_t threads[16];
+    bool fine[16];
+    for (size_t i = 0; i < 16; i++) {
+        fine[i] = true;
+        CHECK_OK(thread_start(&threads[i], "client", many_requests, &fine[i]));
+    }
+    for (size_t i = 0; i < 16; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(fine[i]);
+    }
+    CHECK(http_server_drain(server, PATIENCE_MS / 1000));
+    http_server_free(server);
+}
+
+HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_answered_in_order),
+              T(deep_pipelines_do_not_recurse), T(a_client_that_leaves_early_harms_nobody),
+              T(a_half_closed_client_still_gets_its_answer),
+              T(head_has_the_length_but_not_the_body),
+              T(a_body_that_is_refused_still_gets_its_reason), T(a_slow_request_is_408),
+              T(an_idle_connection_is_closed_without_a_word),
+              T(at_the_limit_the_longest_idle_connection_makes_room),
+              T(without_an_idle_connection_the_new_one_is_refused),
+              T(a_large_response_waits_for_a_slow_reader), T(a_reader_that_never_reads_is_dropped),
+              T(a_drain_answers_what_is_under_way_and_takes_nothing_new),
+              T(addresses_that_cannot_be_had_are_refused),
+              T(many_clients_at_once_get_their_own_answers))

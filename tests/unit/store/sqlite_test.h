@@ -1,0 +1,91 @@
+/* sqlite_test.h: what the tests of the SQLite store's parts share: a store in a folder of its own,
+ * and ways to do to its file what it does not expect. */
+#ifndef TESTS_UNIT_STORE_SQLITE_TEST_H
+#define TESTS_UNIT_STORE_SQLITE_TEST_H
+
+#include "harness.h"
+#include "store/messages.h"
+#include "store/place.h"
+#include "store/sqlite.h"
+#include "store/sqlite_store.h"
+
+#include <sys/stat.h>
+
+#define STORE   CLEANUP(slashing_store_close_ptr) struct slashing_store
+#define HISTORY CLEANUP(history_done) struct history
+
+static const struct root test_network = { { 0x5a } };
+
+static inline const char *database_path(void)
+{
+    return place_path("slashing.sqlite");
+}
+
+static inline const char *wal_path(void)
+{
+    return place_path("slashing.sqlite-wal");
+}
+
+static inline struct result open_database(struct slashing_store **out, struct detail *detail)
+{
+    return sqlite_store_open(database_path(), false, &test_network, out, detail);
+}
+
+/* A store in an empty folder. NULL: failed, and said why. */
+static inline struct slashing_store *fresh_store(void)
+{
+    struct slashing_store *store = NULL;
+    struct detail detail = { "" };
+    (void)database_path();
+    place_empty();
+    struct result opened = sqlite_store_open(database_path(), true, &test_network, &store, &detail);
+    if (!is_ok(opened)) {
+        printf("# %s: %s\n", detail.text, opened.what);
+    }
+    return store;
+}
+
+/* Runs SQL on the closed database, as an administrator might. */
+static inline bool run_sql(const char *sql)
+{
+    sqlite3 *handle = NULL;
+    int code = sqlite3_open_v2(database_path(), &handle, SQLITE_OPEN_READWRITE, NULL);
+    code = code == SQLITE_OK ? sqlite3_exec(handle, sql, NULL, NULL, NULL) : code;
+    if (code != SQLITE_OK) {
+        printf("# %s: %s\n", sql, sqlite3_errmsg(handle));
+    }
+    sqlite3_close(handle);
+    return code == SQLITE_OK;
+}
+
+/* Runs SQL on the open store's own connection, behind its back. */
+static inline bool run_inside(struct slashing_store *store, const char *sql)
+{
+    return sqlite3_exec(sqlite_store_of(store)->db.handle, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* No page more than there are: the next that needs one finds the disk full. */
+static inline bool fill_disk(struct slashing_store *store)
+{
+    return run_inside(store, "PRAGMA max_page_count = 1");
+}
+
+static inline bool free_disk(struct slashing_store *store)
+{
+    return run_inside(store, "PRAGMA max_page_count = 1000000");
+}
+
+/* Leaves the store's files as a kill would, and releases the rest. */
+static inline void abandon(struct slashing_store *store)
+{
+    sqlite_db_poison(&sqlite_store_of(store)->db, "abandoned by the test");
+    slashing_store_close(store);
+}
+
+static inline bool exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+#endif

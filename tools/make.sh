@@ -1,0 +1,219 @@
+#!/usr/bin/env bash
+# What the Makefile's targets do. Each build variant has a folder of its own; tools/packages.sh installs what a
+# target needs. `make test` runs all stages, goes on after one that fails, and names those at its end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=$(nproc)
+# Numbers do not wrap here, so that a signed overflow is seen; in the product they do.
+sanitize=(-Db_lundef=false -Dc_args='-fno-sanitize-recover=all -fno-wrapv')
+# The analyzer of gcc 12 loses what is stored by an index and takes it for leaked; leaks are for asan and
+# valgrind to find, which run the same code.
+analyze=(-Dc_args='-fanalyzer -Wno-analyzer-malloc-leak')
+
+# ---------------------------------------------------------------------------------------------- variants
+
+# Makes a build folder, again when its options have changed.
+configure() { # folder compiler option...
+    local folder=$1 compiler=$2
+    shift 2
+    if [ "$(cat "$folder/chamber-options" 2>/dev/null)" != "$compiler $*" ]; then
+        rm -rf "$folder"
+        CC=$compiler meson setup "$folder" "$@"
+        echo "$compiler $*" >"$folder/chamber-options"
+    fi
+}
+
+build_gcc() {
+    configure build gcc
+    ninja -C build -j "$jobs"
+}
+
+build_clang() {
+    configure build-clang clang
+    ninja -C build-clang -j "$jobs"
+}
+
+build_asan() {
+    configure build-asan gcc -Db_sanitize=address,undefined "${sanitize[@]}"
+    ninja -C build-asan -j "$jobs"
+}
+
+build_tsan() {
+    configure build-tsan clang -Db_sanitize=thread "${sanitize[@]}"
+    ninja -C build-tsan -j "$jobs"
+}
+
+# ------------------------------------------------------------------------------------------------ stages
+
+suites() { # folder option...
+    local folder=$1
+    shift
+    meson test -C "$folder" --no-rebuild --print-errorlogs --num-processes "$jobs" "$@"
+}
+
+# The sanitizers of Debian 12 do not know the address spaces of newer kernels; where the kernel lets us,
+# their programs run without randomised addresses.
+without_randomisation() {
+    if setarch -R true 2>/dev/null; then
+        setarch -R "$@"
+    else
+        "$@"
+    fi
+}
+
+sanitized_suites() { # folder
+    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
+        without_randomisation meson test -C "$1" --no-rebuild --print-errorlogs \
+        --num-processes "$jobs" --timeout-multiplier 5 --no-suite lint
+}
+
+stage_gcc() {
+    build_gcc
+    suites build
+}
+
+stage_clang() {
+    build_clang
+    suites build-clang --suite unit
+}
+
+stage_asan() {
+    build_asan
+    sanitized_suites build-asan
+}
+
+stage_tsan() {
+    build_tsan
+    sanitized_suites build-tsan
+}
+
+stage_valgrind() {
+    build_gcc
+    suites build --setup valgrind --suite unit
+}
+
+# clang-tidy over src/. It wants clang's compile commands, and blst's headers, which the build generates.
+stage_tidy() {
+    build_clang
+    find src -name '*.c' -print0 | xargs -0 -P "$jobs" -n 4 clang-tidy -p build-clang --quiet
+}
+
+# gcc's analyzer over src/: compiles its objects only.
+stage_analyze() {
+    configure build-analyze gcc "${analyze[@]}"
+    ninja -C build-analyze -t targets all |
+        sed -n 's/^\(src\/.*\.o\|containment-chamber\.p\/.*\.o\): c_COMPILER$/\1/p' |
+        xargs ninja -C build-analyze -j "$jobs"
+}
+
+stage_integration() {
+    if [ ! -d tests/integration ]; then
+        echo "there are no integration tests yet"
+        return
+    fi
+    build_gcc
+    local python=/usr/bin/python3 # Debian's, which has Debian's modules
+    "$python" -c 'import pytest' 2>/dev/null || python=python3
+    "$python" -m pytest -q tests/integration
+}
+
+# Runs stages in turn, whatever becomes of each; the last line says how it went and how long each took. Each
+# is a shell of its own: within a condition, bash would go on after errors.
+run_stages() { # name...
+    local name begin summary='' failed=() total=$SECONDS
+    for name in "$@"; do
+        begin=$SECONDS
+        echo "=== $name"
+        if ! tools/make.sh "$name"; then
+            failed+=("$name")
+        fi
+        summary+=", $name $((SECONDS - begin))s"
+    done
+    summary="${summary#, }, all $((SECONDS - total))s"
+    if [ ${#failed[@]} -gt 0 ]; then
+        echo "test: FAILED: ${failed[*]} ($summary)"
+        return 1
+    fi
+    echo "test: passed ($summary)"
+}
+
+# ----------------------------------------------------------------------------------------------- fuzzing
+
+# Each target for FUZZ_SECONDS (60), from its corpus; what it finds stays below build-fuzz/.
+fuzz() {
+    configure build-fuzz clang -Dfuzzing=true -Db_sanitize=address,undefined "${sanitize[@]}"
+    local targets target name found
+    mapfile -t targets < <(ninja -C build-fuzz -t targets all |
+        sed -n 's/^\(tests\/fuzz\/fuzz_[a-z0-9_]*\): .*/\1/p')
+    if [ ${#targets[@]} -eq 0 ]; then
+        echo "make.sh: there are no fuzz targets in the build" >&2
+        return 1
+    fi
+    ninja -C build-fuzz -j "$jobs" "${targets[@]}"
+    for target in "${targets[@]}"; do
+        name=${target##*/fuzz_}
+        found=build-fuzz/found/$name
+        mkdir -p "$found"
+        echo "=== fuzz $name"
+        without_randomisation "build-fuzz/$target" -max_total_time="${FUZZ_SECONDS:-60}" \
+            -print_final_stats=1 -artifact_prefix="$found-" "$found" "tests/fuzz/corpus/$name"
+    done
+}
+
+# A script that belongs to the target but may not be there.
+run_script() { # path argument...
+    if [ ! -e "$1" ]; then
+        echo "make.sh: $1 is not there" >&2
+        return 1
+    fi
+    "$@"
+}
+
+case ${1:-all} in
+all)
+    tools/packages.sh build
+    build_gcc
+    ;;
+check)
+    tools/packages.sh build test
+    build_gcc
+    suites build --suite unit --suite fuzz --suite lint
+    ;;
+test)
+    tools/packages.sh build test
+    run_stages gcc clang asan tsan valgrind analyze tidy integration
+    ;;
+gcc | clang | asan | tsan | valgrind | analyze | tidy | integration)
+    tools/packages.sh build test
+    "stage_$1"
+    ;;
+lint)
+    tools/packages.sh build test
+    build_gcc
+    suites build --suite lint
+    stage_tidy
+    ;;
+fuzz)
+    tools/packages.sh build test
+    fuzz
+    ;;
+demo)
+    tools/packages.sh build
+    build_gcc
+    run_script tests/demo/run.sh
+    ;;
+bench)
+    tools/packages.sh build bench
+    build_gcc
+    run_script tests/bench/run.py
+    ;;
+clean)
+    rm -rf build build-*
+    ;;
+*)
+    echo "make.sh: no target $1" >&2
+    exit 2
+    ;;
+esac
