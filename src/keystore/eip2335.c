@@ -211,8 +211,8 @@ RESULT eip2335_parse(const char *text, size_t size, struct eip2335 *out, struct 
     CLEANUP(json_free_ptr) struct json *root = NULL;
     struct eip2335 keystore = { 0 };
     detail_set(detail, "top level");
-    TRY(json_parse(text, size, &root,
-                   NULL)); /* its detail quotes the text: perhaps a password file's */
+    TRY(json_parse(text, size, &root, detail));
+    detail_set(detail, "top level");
     ENSURE(json_kind(root) == JSON_KIND_OBJECT, BAD_INPUT, "not an EIP-2335 keystore");
     TRY(read_version(root, detail));
     TRY(read_kdf(root, &keystore, detail));

@@ -13,7 +13,7 @@ enum { MEMORY_SCAN_MASK = 0xa5 };
 /* Times that the needle occurs. Prints where. */
 size_t memory_scan(const uint8_t *masked_needle, size_t size);
 
-/* False under sanitizers, whose own memory is large and keeps what was freed. */
+/* False under sanitizers and valgrind, whose own memory is large and keeps what was freed. */
 bool memory_scan_works(void);
 
 #endif

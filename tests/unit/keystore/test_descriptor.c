@@ -408,11 +408,14 @@ static void look(const struct descriptor *descriptor, struct result verdict,
     (void)descriptor;
     (void)detail;
     witness->status = verdict.status;
-    witness->copies = memory_scan_works() ? memory_scan(masked_digits, 8) : 0;
+    witness->copies = memory_scan(masked_digits, 8);
 }
 
 TEST(a_private_key_leaves_no_copy_behind)
 {
+    if (!memory_scan_works()) {
+        SKIP("the memory of a sanitizer or of valgrind hides ours");
+    }
     static const struct {
         const char *before;
         const char *after;
@@ -436,11 +439,9 @@ TEST(a_private_key_leaves_no_copy_behind)
         CHECK_OK(descriptor_each((const char *)block.data, block.size, look, &witness, NULL));
         CHECK(witness.status == cases[i].status);
         secret_block_free(&block);
-        if (memory_scan_works()) {
-            CHECK(witness.copies == 1); /* in the block itself: the search finds what there is */
-            CHECK(memory_scan(masked_digits, 8) == 0);
-            CHECK(memory_scan(masked_bytes, 16) == 0);
-        }
+        CHECK(witness.copies == 1); /* in the block itself: the search finds what there is */
+        CHECK(memory_scan(masked_digits, 8) == 0);
+        CHECK(memory_scan(masked_bytes, 16) == 0);
     }
 }
 

@@ -148,7 +148,7 @@ static const struct {
 } bad_files[] = {
     { "keys/x.yaml",
       "type: file-keystore\nkeystoreFile: k.password\nkeystorePasswordFile: k.json\n",
-      "@/keys/x.yaml, document 1: @/keys/k.password: top level: not valid JSON" },
+      "@/keys/x.yaml, document 1: @/keys/k.password: byte " },
     { "keys/x.yaml", "type: file-raw\nprivateKey: oops\n",
       "@/keys/x.yaml, document 1: privateKey: must be 64 hexadecimal digits" },
     { "keys/x.yaml", "--- {type: file-raw}\n--- {type: hashicorp}\n",
@@ -177,7 +177,7 @@ static const struct {
       "@/keys/.: not a regular file" },
     { "keys/x.yaml",
       "type: file-keystore\nkeystoreFile: x.yaml\nkeystorePasswordFile: k.password\n",
-      "@/keys/x.yaml, document 1: top level: not valid JSON" },
+      "@/keys/x.yaml, document 1: byte " },
     { "keys/x.yaml", "type: file-keystore\nkeystoreFile: k.json\nkeystorePasswordFile: k.json\n",
       "@/keys/k.json: wrong password" },
     { "keys/x.yaml", "type: file-keystore\nkeystoreFile: k.json\nkeystorePasswordFile: a.yaml\n",
@@ -185,7 +185,7 @@ static const struct {
       "password" },
     { "bulk/x.json", "{\"version\":3}", "@/bulk/x.json: version: only version 4 is supported" },
     { "bulk/x.json", "[]", "@/bulk/x.json: top level: not an EIP-2335 keystore" },
-    { "bulk/x.json", "", "@/bulk/x.json: top level: not valid JSON" },
+    { "bulk/x.json", "", "@/bulk/x.json: byte " },
 };
 
 TEST(a_file_that_gives_no_key_is_reported_by_name_and_stops_no_other)
@@ -263,7 +263,7 @@ TEST(a_missing_password_of_a_bulk_keystore_is_reported)
 TEST(files_that_may_not_be_read_are_reported)
 {
     if (geteuid() == 0) {
-        return; /* root may read all */
+        SKIP("root may read all");
     }
     FIXTURE(16);
     struct temp_path path = temp_path(&fixture.dir, "keys/a.yaml");
@@ -683,7 +683,7 @@ static int most_memory_of_load(struct fixture *fixture, size_t concurrency, size
 TEST(derivations_keep_to_the_bounds_on_memory_and_number)
 {
     if (!memory_scan_works()) {
-        return; /* a sanitizer's own memory hides it */
+        SKIP("the memory of a sanitizer or of valgrind hides ours");
     }
     FIXTURE(16);
     fixture_use_bulk(&fixture);
