@@ -22,7 +22,6 @@ struct slashing_check {
     enum slashing_kind kind;
     struct signed_block block;             /* SLASHING_BLOCK */
     struct signed_attestation attestation; /* SLASHING_ATTESTATION */
-
     enum verdict verdict;                  /* out */
     struct signed_block conflicting_block; /* out: in the way, for VERDICT_DOUBLE_BLOCK */
     struct signed_attestation conflicting_attestation; /* _DOUBLE_VOTE, _SURROUNDS, _SURROUNDED */

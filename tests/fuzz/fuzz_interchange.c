@@ -13,7 +13,6 @@
 #define STORE   CLEANUP(slashing_store_close_ptr) struct slashing_store
 #define HISTORY CLEANUP(history_done) struct history
 
-int LLVMFuzzerInitialize(int *count, char ***arguments);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct root network = { { 0 } };
@@ -24,14 +23,6 @@ static void require(bool holds, const char *what)
         fprintf(stderr, "does not hold: %s\n", what);
         abort();
     }
-}
-
-int LLVMFuzzerInitialize(int *count, char ***arguments)
-{
-    (void)count;
-    (void)arguments;
-    json_init();
-    return 0;
 }
 
 static struct slashing_store *new_store(void)
@@ -105,6 +96,11 @@ static struct result compare_validator(const struct pubkey *pubkey, void *contex
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static bool is_ready;
+    if (!is_ready) {
+        json_init();
+        is_ready = true;
+    }
     const char *text = (const char *)data;
     STORE *raised = new_store();
     STORE *refused = new_store();
