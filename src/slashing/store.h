@@ -1,9 +1,7 @@
-/* store.h: where records are kept. The interface is the slashing layer's; src/store implements it
- * on SQLite, PostgreSQL and DynamoDB, and tests/store holds all of them to this text.
- *
- * A store is used by one thread at a time (the committer's, or that of a subcommand). Several
- * processes may share a store that is made for it; of two that want conflicting messages signed at
- * most one gets VERDICT_NEW, whatever the timing. */
+/* store.h: where records are kept. src/store implements this on SQLite, PostgreSQL and DynamoDB,
+ * and tests/store holds all of them to this text. A store is used by one thread at a time (the
+ * committer's, or a subcommand's). Several processes may share a store that is made for it; of two
+ * that want conflicting messages signed at most one gets VERDICT_NEW, whatever the timing. */
 #ifndef SLASHING_STORE_H
 #define SLASHING_STORE_H
 
@@ -24,12 +22,9 @@ struct slashing_check {
     enum slashing_kind kind;
     struct signed_block block;             /* SLASHING_BLOCK */
     struct signed_attestation attestation; /* SLASHING_ATTESTATION */
-
-    enum verdict verdict; /* out */
-    /* out: the record in the way, for VERDICT_DOUBLE_BLOCK (block) and VERDICT_DOUBLE_VOTE,
-     * VERDICT_SURROUNDS and VERDICT_SURROUNDED (attestation) */
-    struct signed_block conflicting_block;
-    struct signed_attestation conflicting_attestation;
+    enum verdict verdict;                  /* out */
+    struct signed_block conflicting_block; /* out: in the way, for VERDICT_DOUBLE_BLOCK */
+    struct signed_attestation conflicting_attestation; /* _DOUBLE_VOTE, _SURROUNDS, _SURROUNDED */
 };
 
 enum { STORE_BATCH_MAX = 512 }; /* checks that decide() takes at once */
@@ -40,19 +35,19 @@ struct slashing_store_ops {
     const char *name; /* "sqlite", … as in anti_slashing.backend */
 
     /* Judges the checks in order, each after the records of those before it, and records those with
-     * VERDICT_NEW. All verdicts are set when it returns. VERDICT_NEW means durable: the record
-     * survives the loss of power from now on. After any failure of the store every check that is
-     * not refused has VERDICT_STORE_FAILED; whether a record was made for it is unknown, which is
-     * safe. A validator that was never seen is added with watermarks at its first message. `count`
-     * <= STORE_BATCH_MAX. */
+     * VERDICT_NEW. All verdicts are set when it returns. The two verdicts that allow mean durable:
+     * the record survives the loss of power from now on. After any failure of the store every check
+     * that is not refused has VERDICT_STORE_FAILED; whether a record was made for it is unknown,
+     * which is safe. A validator that was never seen is added with watermarks at its first message.
+     * `count` <= STORE_BATCH_MAX. */
     void (*decide)(struct slashing_store *store, struct slashing_check *const checks[],
                    size_t count);
 
     /* Imports: between begin and end only import_history() and the two calls that read are used.
-     * Validators are merged as history_merge() does; new ones are enabled, others stay as they are.
-     * A failed import_history() leaves its validator unchanged; after REFUSED and LIMIT the import
-     * may go on, after UNAVAILABLE only end(false) is left. end(commit = true) makes all of it
-     * durable at once; end(false), or a failed end, leaves nothing of it. */
+     * Validators are merged as history_merge() does, and known from then on even without records;
+     * new ones are enabled, others stay as they are. A failed import_history() leaves its validator
+     * unchanged; after REFUSED and LIMIT the import may go on, after UNAVAILABLE only end(false) is
+     * left. end(commit = true) makes all durable at once; end(false), or a failed end, nothing. */
     struct result (*import_begin)(struct slashing_store *store);
     struct result (*import_history)(struct slashing_store *store, const struct history *added,
                                     enum conflict_policy policy, struct detail *detail);
@@ -62,21 +57,20 @@ struct slashing_store_ops {
     struct result (*load_history)(struct slashing_store *store, const struct pubkey *pubkey,
                                   struct history *out);
 
-    /* Calls `visit` for every validator, ordered by public key, until it fails. `visit` may call
-     * load_history(). */
+    /* Calls `visit` for every validator, by public key, until it fails. It may load_history(). */
     struct result (*each_validator)(struct slashing_store *store,
                                     struct result (*visit)(const struct pubkey *pubkey,
                                                            void *context),
                                     void *context);
 
-    /* A disabled validator gets VERDICT_DISABLED for everything. Durable on return. An unknown
-     * validator is added. */
+    /* A disabled validator gets VERDICT_DISABLED for everything. Durable. Unknown ones are added.
+     */
     struct result (*set_enabled)(struct slashing_store *store, const struct pubkey *pubkey,
                                  bool enabled);
 
-    /* Folds records below the given bounds into the watermarks and deletes them, at most `rows_max`
-     * at once; `*more_out` says whether there are more. Each validator's marks first rise to cover
-     * what is deleted. */
+    /* Folds records below the bounds into the watermarks and deletes them, at most `rows_max` at
+     * once; `*more_out`: there are more. A validator's marks rise to cover what is deleted in the
+     * same transaction. */
     struct result (*prune)(struct slashing_store *store, struct epoch target_below,
                            struct slot slot_below, size_t rows_max, bool *more_out);
 

@@ -2,6 +2,7 @@
 
 #include "store/sqlite_decide.h"
 #include "store/sqlite_import.h"
+#include "store/sqlite_layout.h"
 #include "store/sqlite_load.h"
 #include "store/sqlite_prune.h"
 #include "store/sqlite_store.h"
@@ -197,7 +198,7 @@ static struct result find_and_open(const char *path, bool create, bool accept_lo
         /* SQLite would play it into the new file. */
         ENSURE(!file.has_wal, UNAVAILABLE,
                "the database is missing but its -wal file is there; restore the database");
-        TRY(sqlite_load_create(file.path, genesis_validators_root, detail));
+        TRY(sqlite_layout_create(file.path, genesis_validators_root, detail));
     }
     TRY(open_file(&file, accept_loss, genesis_validators_root, out, detail));
     if (file.is_exposed) {

@@ -11,7 +11,9 @@
 enum {
     /* The cache's bound. The pages that signing touches are about 2 MiB for 10,000 validators. */
     SQLITE_DB_CACHE_KIB = 16 * 1024,
-    /* A checkpoint starts when the -wal holds this many pages, and writes no more than those. */
+    /* A checkpoint starts when the -wal holds this many pages, writes no more than those, and
+     * delays one batch by a few milliseconds. Measured: half or twice as many cost the same, a
+     * quarter costs more in all, four times as many delay twice as long. */
     SQLITE_DB_CHECKPOINT_PAGES = 1000,
     /* What an import leaves behind of the -wal is cut to this. */
     SQLITE_DB_WAL_BYTES_KEPT = 16 * 1024 * 1024,

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "store/sqlite_file.h"
 
 #include "base/cleanup.h"
@@ -101,13 +102,17 @@ static struct result touch(const char *path)
     return OK;
 }
 
-/* A hard link, unlike a rename, does not replace what is there already. */
+/* Never in the place of a file that is there already. Where the file system cannot promise that,
+ * two signers that begin at the same moment may replace each other's; the first then finds its file
+ * gone and stops. */
 static struct result publish(const char *new_path, const char *path)
 {
-    if (link(new_path, path) != 0 && errno != EEXIST) {
-        ENSURE(rename(new_path, path) == 0, UNAVAILABLE, "cannot create the database file");
+    if (renameat2(AT_FDCWD, new_path, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
+        bool is_there = errno == EEXIST || access(path, F_OK) == 0;
+        ENSURE(is_there || rename(new_path, path) == 0, UNAVAILABLE,
+               "cannot create the database file");
+        (void)unlink(new_path);
     }
-    (void)unlink(new_path);
     return file_sync_directory_of(path);
 }
 

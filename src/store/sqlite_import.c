@@ -123,12 +123,10 @@ struct result sqlite_import_history(struct slashing_store *base, const struct hi
     }
     if (is_ok(done)) {
         done = save(store, &before, &after);
-        /* Half of this validator may be written; even a LIMIT (of validators) is final here. */
-        store->import_failed = !is_ok(done);
     }
-    if (done.status == STATUS_UNAVAILABLE) {
-        store->import_failed = true;
-    }
+    /* What is refused, or too much, is so before anything of it is written. */
+    store->import_failed =
+        !is_ok(done) && done.status != STATUS_REFUSED && done.status != STATUS_LIMIT;
     return done;
 }
 

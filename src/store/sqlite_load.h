@@ -1,21 +1,11 @@
-/* sqlite_load.h: from a file to a store that is ready: making a new database, and holding an
- * existing one to the layout and to what its last process left there, while its validators are read
- * into memory. */
+/* sqlite_load.h: from a file to a store that is ready: holding the database to what its last
+ * process left there, while its validators are read into memory. */
 #ifndef STORE_SQLITE_LOAD_H
 #define STORE_SQLITE_LOAD_H
 
 #include "base/detail.h"
 #include "base/result.h"
 #include "store/sqlite_store.h"
-
-enum {
-    SQLITE_APPLICATION_ID = 0x43435350, /* "CCSP" */
-    SQLITE_LAYOUT = 1,                  /* the highest that this program knows */
-};
-
-/* Creates the database, empty, for the network. */
-RESULT sqlite_load_create(const char *path, const struct root *genesis_validators_root,
-                          struct detail *detail);
 
 /* Opens the connection of a zeroed store whose path is set, checks everything and reads the
  * validators. `has_wal`: the file has a -wal; without one, a file that was not closed has lost

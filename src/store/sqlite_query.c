@@ -9,6 +9,8 @@ static const char *const texts[QUERY_COUNT] = {
     [QUERY_BEGIN] = "BEGIN IMMEDIATE",
     [QUERY_COMMIT] = "COMMIT",
     [QUERY_ROLLBACK] = "ROLLBACK",
+    [QUERY_LOAD_STORE] = "SELECT genesis_validators_root, in_use, tally_rows, tally_sum, "
+                         "ceiling_slot, ceiling_epoch FROM store",
     [QUERY_SAVE_STORE] = "UPDATE store SET in_use = ?1, tally_rows = ?2, tally_sum = ?3, "
                          "ceiling_slot = ?4, ceiling_epoch = ?5 WHERE id = 1",
     [QUERY_ALL_VALIDATORS] = "SELECT id, pubkey, enabled, block_slot, source, target "

@@ -28,7 +28,8 @@ static struct result save_whole(struct sqlite_store *store)
     SQLITE_USE use = sqlite_use(&store->queries, QUERY_SAVE_STORE);
     sqlite_give_integer(&use, whole->in_use);
     sqlite_give_integer(&use, (int64_t)whole->tally.rows);
-    sqlite_give_integer(&use, (int64_t)whole->tally.sum);
+    sqlite_give_integer(
+        &use, (int64_t)(whole->tally.sum + tally_hash_whole(whole->in_use, &whole->ceiling)));
     sqlite_give_maybe_u64(&use, whole->ceiling.has_slot, whole->ceiling.slot.value);
     sqlite_give_maybe_u64(&use, whole->ceiling.has_epoch, whole->ceiling.epoch.value);
     return sqlite_run(&use);

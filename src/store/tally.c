@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Tells the kinds of rows apart; any different numbers would do. */
-enum { KIND_BLOCK = 1, KIND_ATTESTATION, KIND_VALIDATOR };
+enum { KIND_BLOCK = 1, KIND_ATTESTATION, KIND_VALIDATOR, KIND_WHOLE };
 
 /* Multiplying by an odd constant and folding the high half into the low one are both reversible, so
  * of two rows that differ in one word the hashes differ. */
@@ -60,4 +60,15 @@ uint64_t tally_hash_validator(uint32_t validator, const struct pubkey *pubkey, b
     hash = mix(hash, marks->has_block ? marks->block_slot.value : 0);
     hash = mix(hash, marks->has_attestation ? marks->source.value : 0);
     return finish(mix(hash, marks->has_attestation ? marks->target.value : 0));
+}
+
+uint64_t tally_hash_whole(bool in_use, const struct ceiling *ceiling)
+{
+    if (!in_use && !ceiling->has_slot && !ceiling->has_epoch) {
+        return 0;
+    }
+    uint64_t hash = mix(mix(KIND_WHOLE, in_use),
+                        (uint64_t)ceiling->has_slot | (uint64_t)ceiling->has_epoch << 1);
+    hash = mix(hash, ceiling->has_slot ? ceiling->slot.value : 0);
+    return finish(mix(hash, ceiling->has_epoch ? ceiling->epoch.value : 0));
 }

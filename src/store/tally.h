@@ -38,4 +38,7 @@ uint64_t tally_hash_attestation(uint32_t validator, const struct signed_attestat
 uint64_t tally_hash_validator(uint32_t validator, const struct pubkey *pubkey, bool enabled,
                               const struct watermarks *marks);
 
+/* Of what the row about the whole says besides the tally itself; 0 for a new database. */
+uint64_t tally_hash_whole(bool in_use, const struct ceiling *ceiling);
+
 #endif

@@ -9,9 +9,9 @@
 CREATE TABLE store (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     genesis_validators_root BLOB NOT NULL,
-    in_use INTEGER NOT NULL,    -- 1 while a process works on the file: then its -wal belongs to it
-    tally_rows INTEGER NOT NULL, -- rows of the three tables below
-    tally_sum INTEGER NOT NULL,  -- and a sum over their contents (src/store/tally.h)
+    in_use INTEGER NOT NULL,     -- 1 while a process works on the file: its -wal belongs to it then
+    tally_rows INTEGER NOT NULL, -- of the three tables below
+    tally_sum INTEGER NOT NULL,  -- over what is in them and in this row (src/store/tally.h)
     ceiling_slot INTEGER,
     ceiling_epoch INTEGER
 ) STRICT;

@@ -190,9 +190,8 @@ static struct result random_history(struct dice *dice, struct history *out)
         TRY(history_add_block(&added, &block));
     }
     TRY(history_merge(out, &added, CONFLICT_RAISE, NULL));
-    struct watermarks marks = random_marks(dice); /* higher ones than the records ask for */
-    added = (struct history){ .marks = marks };
-    return history_merge(out, &added, CONFLICT_RAISE, NULL);
+    const struct history higher = { .marks = random_marks(dice) }; /* than the records ask for */
+    return history_merge(out, &higher, CONFLICT_RAISE, NULL);
 }
 
 static bool binds_as_much(const struct history *strict, const struct history *loose)

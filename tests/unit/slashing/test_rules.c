@@ -52,6 +52,20 @@ TEST(a_block_repeats_only_with_the_very_root)
     CHECK(rules_block(&no_marks, &no_ceiling, &rootless, &rootless) == VERDICT_DOUBLE_BLOCK);
 }
 
+TEST(bytes_that_are_no_root_are_not_compared)
+{
+    struct signed_block block = block_of(10, 1);
+    struct signed_block unknown = block;
+    unknown.has_root = false; /* the bytes are the same */
+    CHECK(rules_block(&no_marks, &no_ceiling, &block, &unknown) == VERDICT_DOUBLE_BLOCK);
+    CHECK(rules_block(&no_marks, &no_ceiling, &unknown, &block) == VERDICT_DOUBLE_BLOCK);
+    struct signed_attestation vote = vote_of(3, 5, 1);
+    struct signed_attestation rootless = vote;
+    rootless.has_root = false;
+    CHECK(judge(&no_marks, &vote, 1, rootless) == VERDICT_DOUBLE_VOTE);
+    CHECK(judge(&no_marks, &rootless, 1, vote) == VERDICT_DOUBLE_VOTE);
+}
+
 TEST(nothing_at_or_above_the_ceiling_is_signed_not_even_again)
 {
     struct ceiling ceiling = {
@@ -261,6 +275,7 @@ TEST(the_relevant_target_does_not_overflow)
 
 HARNESS_TESTS(T(only_two_verdicts_allow_and_each_has_its_sentence),
               T(a_block_is_judged_by_its_slot_alone), T(a_block_repeats_only_with_the_very_root),
+              T(bytes_that_are_no_root_are_not_compared),
               T(nothing_at_or_above_the_ceiling_is_signed_not_even_again),
               T(a_vote_repeats_only_as_the_very_message), T(surrounding_is_strict_on_both_sides),
               T(the_record_in_the_way_is_named),

@@ -88,4 +88,56 @@ static inline bool exists(const char *path)
     return stat(path, &info) == 0;
 }
 
+/* A closed database with some of everything. */
+static inline bool make_database(void)
+{
+    struct slashing_store *store = fresh_store();
+    bool made = store != NULL;
+    struct ceiling ceiling = { .has_slot = true, .slot = { UINT64_MAX } };
+    for (uint64_t epoch = 1; made && epoch <= 12; epoch++) {
+        for (uint32_t key = 1; made && key <= 8; key++) {
+            made = decide_vote(store, key, epoch - 1, epoch, epoch + key) == VERDICT_NEW &&
+                   (epoch % 4 != 0 ||
+                    decide_block(store, key, epoch * 32 + key, epoch) == VERDICT_NEW);
+        }
+    }
+    made = made && is_ok(store->ops->save_ceiling(store, &ceiling));
+    slashing_store_close(store);
+    return made;
+}
+
+struct expectation {
+    enum status status;
+    const char *words; /* in the detail or the reason; NULL: any */
+};
+
+static inline bool opens_with(const struct expectation *wanted)
+{
+    struct slashing_store *store = NULL;
+    struct detail detail = { "" };
+    char line[600];
+    struct result opened = open_database(&store, &detail);
+    detail_line(&detail, opened, line, sizeof(line));
+    bool as_wanted = opened.status == wanted->status &&
+                     (wanted->words == NULL || strstr(line, wanted->words) != NULL);
+    if (!as_wanted) {
+        printf("# %s\n", line);
+    }
+    if (is_ok(opened)) {
+        slashing_store_close(store);
+    } else {
+        as_wanted = as_wanted && strstr(line, database_path()) == line;
+    }
+    return as_wanted;
+}
+
+#define OPENS_WITH(st, text) opens_with(&(struct expectation){ STATUS_##st, text })
+
+/* Makes the file anew with these contents. */
+static inline bool write_database(const void *bytes, size_t size)
+{
+    FILE *file = fopen(database_path(), "w");
+    return file != NULL && fwrite(bytes, 1, size, file) == size && fclose(file) == 0;
+}
+
 #endif

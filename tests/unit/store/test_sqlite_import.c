@@ -89,6 +89,25 @@ TEST(importing_the_same_again_writes_nothing)
     }
 }
 
+TEST(an_import_goes_on_after_a_validator_too_many)
+{
+    STORE *store = fresh_store();
+    CHECK(store != NULL);
+    struct validator_table *table = &sqlite_store_of(store)->table;
+    HISTORY one = { .block_count = 0 };
+    HISTORY two = { .block_count = 0 };
+    CHECK(fill(&one, 1, 3) && fill(&two, 2, 3));
+    CHECK_OK(store->ops->import_begin(store));
+    CHECK_OK(store->ops->import_history(store, &one, CONFLICT_REFUSE, NULL));
+    size_t count = table->count;
+    table->count = VALIDATOR_TABLE_MAX;
+    CHECK_FAILS(LIMIT, store->ops->import_history(store, &two, CONFLICT_REFUSE, NULL));
+    table->count = count;
+    CHECK_OK(store->ops->import_history(store, &two, CONFLICT_REFUSE, NULL));
+    CHECK_OK(store->ops->import_end(store, true));
+    CHECK(decide_vote(store, 2, 2, 3, 3) == VERDICT_REPEAT);
+}
+
 TEST(reading_needs_a_known_validator)
 {
     STORE *store = fresh_store();
@@ -106,4 +125,5 @@ TEST(reading_needs_a_known_validator)
 HARNESS_TESTS(T(an_import_that_the_disk_ends_can_only_be_taken_back),
               T(an_import_that_was_never_ended_is_taken_back_by_closing),
               T(nothing_else_changes_the_store_meanwhile),
-              T(importing_the_same_again_writes_nothing), T(reading_needs_a_known_validator))
+              T(importing_the_same_again_writes_nothing),
+              T(an_import_goes_on_after_a_validator_too_many), T(reading_needs_a_known_validator))

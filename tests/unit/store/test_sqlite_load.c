@@ -2,99 +2,12 @@
 
 #include "sqlite_test.h"
 
-/* A closed database with some of everything. */
-static bool make_database(void)
-{
-    struct slashing_store *store = fresh_store();
-    bool made = store != NULL;
-    struct ceiling ceiling = { .has_slot = true, .slot = { UINT64_MAX } };
-    for (uint64_t epoch = 1; made && epoch <= 12; epoch++) {
-        for (uint32_t key = 1; made && key <= 8; key++) {
-            made = decide_vote(store, key, epoch - 1, epoch, epoch + key) == VERDICT_NEW &&
-                   (epoch % 4 != 0 ||
-                    decide_block(store, key, epoch * 32 + key, epoch) == VERDICT_NEW);
-        }
-    }
-    made = made && is_ok(store->ops->save_ceiling(store, &ceiling));
-    slashing_store_close(store);
-    return made;
-}
-
-struct expectation {
-    enum status status;
-    const char *words; /* in the detail or the reason; NULL: any */
-};
-
-static bool opens_with(const struct expectation *wanted)
-{
-    struct slashing_store *store = NULL;
-    struct detail detail = { "" };
-    char line[600];
-    struct result opened = open_database(&store, &detail);
-    detail_line(&detail, opened, line, sizeof(line));
-    bool as_wanted = opened.status == wanted->status &&
-                     (wanted->words == NULL || strstr(line, wanted->words) != NULL);
-    if (!as_wanted) {
-        printf("# %s\n", line);
-    }
-    if (is_ok(opened)) {
-        slashing_store_close(store);
-    } else {
-        as_wanted = as_wanted && strstr(line, database_path()) == line;
-    }
-    return as_wanted;
-}
-
-#define OPENS_WITH(st, text) opens_with(&(struct expectation){ STATUS_##st, text })
-
 TEST(a_database_of_ours_opens)
 {
     CHECK(make_database());
     for (int times = 0; times < 3; times++) {
         CHECK(OPENS_WITH(OK, NULL));
     }
-}
-
-static bool write_database(const void *bytes, size_t size)
-{
-    FILE *file = fopen(database_path(), "w");
-    return file != NULL && fwrite(bytes, 1, size, file) == size && fclose(file) == 0;
-}
-
-TEST(what_is_not_ours_is_refused_and_left_as_it_is)
-{
-    (void)database_path();
-    place_empty();
-    CHECK(OPENS_WITH(NOT_FOUND, "no such database"));
-    static const char text[4096] = "This is the diary of somebody else, not a database.\n";
-    CHECK(write_database(text, sizeof(text)));
-    CHECK(OPENS_WITH(BAD_INPUT, "not a database of ours"));
-    place_empty();
-    CHECK(write_database("short", 5));
-    CHECK(OPENS_WITH(BAD_INPUT, "not a"));
-    place_empty();
-    CHECK(write_database("", 0));
-    CHECK(OPENS_WITH(UNAVAILABLE, "empty"));
-    place_empty();
-    sqlite3 *handle = NULL;
-    CHECK(sqlite3_open(database_path(), &handle) == SQLITE_OK);
-    CHECK(sqlite3_exec(handle, "CREATE TABLE diary (day)", NULL, NULL, NULL) == SQLITE_OK);
-    sqlite3_close(handle);
-    CHECK(OPENS_WITH(BAD_INPUT, "not a slashing protection database of ours"));
-    CHECK(!exists(wal_path()));
-    CHECK(run_sql("INSERT INTO diary VALUES (1)"));
-}
-
-TEST(a_newer_layout_is_refused)
-{
-    CHECK(make_database());
-    CHECK(run_sql("PRAGMA user_version = 2"));
-    CHECK(OPENS_WITH(BAD_INPUT, "(layout 2, this program knows 1): the database was made by a "
-                                "newer version"));
-    CHECK(run_sql("PRAGMA user_version = 0"));
-    CHECK(OPENS_WITH(BAD_INPUT, "layout 0"));
-    CHECK(run_sql("PRAGMA user_version = 1"));
-    CHECK(OPENS_WITH(OK, NULL));
 }
 
 TEST(another_network_is_refused_naming_both)
@@ -105,28 +18,6 @@ TEST(another_network_is_refused_naming_both)
     struct root other = { { 0x77 } };
     CHECK_FAILS(BAD_INPUT, sqlite_store_open(database_path(), true, &other, &store, &detail));
     CHECK(strstr(detail.text, "root 0x5a00") != NULL && strstr(detail.text, "not 0x7700") != NULL);
-    CHECK(OPENS_WITH(OK, NULL));
-}
-
-TEST(a_schema_that_was_changed_is_refused)
-{
-    static const char *const changes[] = {
-        "CREATE TRIGGER t AFTER INSERT ON attestations BEGIN DELETE FROM attestations; END",
-        "CREATE TABLE more (a)",
-        "CREATE VIEW seen AS SELECT 1",
-        "CREATE INDEX i ON blocks (slot)",
-        "DROP VIEW readable_blocks",
-        "DROP TABLE blocks",
-        "ALTER TABLE blocks ADD COLUMN more INTEGER",
-        "ALTER TABLE store RENAME COLUMN in_use TO used",
-    };
-    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-        CHECK(make_database());
-        CHECK(run_sql(changes[i]));
-        CHECK(OPENS_WITH(BAD_INPUT, "not ours"));
-    }
-    CHECK(make_database());
-    CHECK(run_sql("ANALYZE")); /* harmless, and within an administrator's rights */
     CHECK(OPENS_WITH(OK, NULL));
 }
 
@@ -156,6 +47,9 @@ TEST(rows_that_were_changed_by_hand_are_noticed)
         "DELETE FROM validators WHERE id = 8",
         "INSERT INTO validators VALUES (9, zeroblob(48), 1, NULL, NULL, NULL)",
         "INSERT INTO blocks VALUES (1, 5, NULL)",
+        "UPDATE store SET ceiling_slot = NULL",
+        "UPDATE store SET ceiling_slot = ceiling_slot - 1",
+        "UPDATE store SET ceiling_epoch = 5",
         "UPDATE store SET tally_rows = tally_rows + 1",
         "UPDATE store SET tally_sum = tally_sum + 1",
         "DELETE FROM store",
@@ -205,6 +99,11 @@ TEST(a_file_that_was_cut_anywhere_is_noticed)
 
 static bool holds_everything(struct slashing_store *store)
 {
+    struct ceiling ceiling = { .has_slot = false };
+    if (!is_ok(store->ops->load_ceiling(store, &ceiling)) || !ceiling.has_slot ||
+        ceiling.slot.value != UINT64_MAX || ceiling.has_epoch) {
+        return false;
+    }
     for (uint64_t epoch = 1; epoch <= 12; epoch++) {
         for (uint32_t key = 1; key <= 8; key++) {
             if (decide_vote(store, key, epoch - 1, epoch, epoch + key) != VERDICT_REPEAT ||
@@ -323,10 +222,7 @@ int main(void)
 {
     static const struct harness_test tests[] = {
         T(a_database_of_ours_opens),
-        T(what_is_not_ours_is_refused_and_left_as_it_is),
-        T(a_newer_layout_is_refused),
         T(another_network_is_refused_naming_both),
-        T(a_schema_that_was_changed_is_refused),
         T(rows_that_were_changed_by_hand_are_noticed),
         T(a_file_that_was_cut_anywhere_is_noticed),
         T(a_byte_that_was_changed_anywhere_is_noticed_or_does_not_matter),

@@ -71,6 +71,26 @@ TEST(every_field_of_a_validator_counts)
     CHECK(tally_hash_validator(1, &pubkey, true, &noise) == hashes[0]);
 }
 
+TEST(every_field_of_the_whole_counts)
+{
+    static const struct ceiling ceilings[] = {
+        { .has_slot = false },
+        { .has_slot = true },
+        { .has_epoch = true },
+        { .has_slot = true, .has_epoch = true },
+        { .has_slot = true, .slot = { 1 } },
+        { .has_epoch = true, .epoch = { 1 } },
+    };
+    uint64_t hashes[12];
+    for (size_t i = 0; i < 12; i++) {
+        hashes[i] = tally_hash_whole(i % 2 == 1, &ceilings[i / 2]);
+        for (size_t k = 0; k < i; k++) {
+            CHECK(hashes[i] != hashes[k]);
+        }
+    }
+    CHECK(hashes[0] == 0);
+}
+
 TEST(every_flipped_bit_shows)
 {
     struct signed_attestation vote = vote_of(1000, 1001, 5);
@@ -107,5 +127,5 @@ TEST(removing_takes_back_what_adding_did_in_any_order)
 }
 
 HARNESS_TESTS(T(the_hashes_are_part_of_the_layout), T(every_field_of_a_row_counts),
-              T(every_field_of_a_validator_counts), T(every_flipped_bit_shows),
-              T(removing_takes_back_what_adding_did_in_any_order))
+              T(every_field_of_a_validator_counts), T(every_field_of_the_whole_counts),
+              T(every_flipped_bit_shows), T(removing_takes_back_what_adding_did_in_any_order))
