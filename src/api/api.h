@@ -37,7 +37,7 @@ struct api {
     const struct http_server *server; /* for its counts */
     struct key_manager_settings key_manager;
     struct kdf_gate *kdf_gate; /* bounds what key derivations take */
-    uint64_t start_seconds; /* since 1970 */
+    uint64_t start_seconds;    /* since 1970 */
 
     atomic_size_t key_manager_reads; /* under way */
     atomic_size_t key_manager_writes;

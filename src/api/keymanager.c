@@ -16,9 +16,9 @@ void item_fail(struct item_result *item, const struct detail *detail, struct res
 void item_write(struct json_writer *writer, const struct item_result *item)
 {
     static const char *const names[] = {
-        [ITEM_IMPORTED] = "imported",     [ITEM_DUPLICATE] = "duplicate",
-        [ITEM_DELETED] = "deleted",       [ITEM_NOT_ACTIVE] = "not_active",
-        [ITEM_NOT_FOUND] = "not_found",   [ITEM_ERROR] = "error",
+        [ITEM_IMPORTED] = "imported",   [ITEM_DUPLICATE] = "duplicate",
+        [ITEM_DELETED] = "deleted",     [ITEM_NOT_ACTIVE] = "not_active",
+        [ITEM_NOT_FOUND] = "not_found", [ITEM_ERROR] = "error",
     };
     json_write_open(writer, NULL, '{');
     json_write_text(writer, "status", names[item->status]);

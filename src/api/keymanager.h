@@ -1,6 +1,6 @@
 /* keymanager.h: what the three Key Manager routes share. Internal to src/api.
- * They follow ethereum/keymanager-APIs (flows/README.md, keymanager-oapi.yaml), with the answers that
- * Web3Signer gives. Keys that come this way live in memory until the signer stops. */
+ * They follow ethereum/keymanager-APIs (flows/README.md, keymanager-oapi.yaml), with the answers
+ * that Web3Signer gives. Keys that come this way live in memory until the signer stops. */
 #ifndef API_KEYMANAGER_H
 #define API_KEYMANAGER_H
 

@@ -1,6 +1,6 @@
 /* DELETE /eth/v1/keystores: a key is stopped for good, then its slashing data is exported. Stopped
- * means: taken out of the key table, and refused by the store from then on, so that a request that was
- * under way cannot get a signature that is not in the export. */
+ * means: taken out of the key table, and refused by the store from then on, so that a request that
+ * was under way cannot get a signature that is not in the export. */
 #include "api/keymanager.h"
 
 #include "api/routes.h"
@@ -118,8 +118,9 @@ static void respond_deletion(struct http_exchange *exchange, const struct deleti
     struct json_writer writer = JSON_WRITER(&body);
     write_interchange(deletion, &interchange);
     if (!is_ok(buf_check(&interchange))) {
-        respond_error(exchange, 500, "the keys are deleted, but their slashing data is too long to "
-                                     "send; use 'containment-chamber slashing export'");
+        respond_error(exchange, 500,
+                      "the keys are deleted, but their slashing data is too long to "
+                      "send; use 'containment-chamber slashing export'");
         return;
     }
     json_write_open(&writer, NULL, '{');

@@ -6,21 +6,18 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "bls/bls.h"
+#include "keystore/unlock.h"
 #include "keystore/work_pool.h"
 #include "slashing/interchange.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* One keystore of the request. */
 struct import_item {
     const struct json *keystore; /* text */
     const struct json *password; /* text */
-    struct secret32 *secret;     /* in the import's block */
-    struct pubkey pubkey;
-    char path[EIP2335_PATH_MAX + 1];
-    bool is_open; /* secret and pubkey are there */
+    struct unlocked *key;        /* in the import's block */
+    bool is_open;                /* the key is there */
     struct item_result result;
 };
 
@@ -29,7 +26,7 @@ struct import {
     uint64_t deadline_ns;
     struct import_item *items;
     size_t count;
-    struct secret_block secrets; /* `count` struct secret32 */
+    struct secret_block keys;  /* `count` struct unlocked */
     struct history *histories;   /* of the request's slashing data */
     size_t history_count;
     size_t history_capacity;
@@ -42,7 +39,7 @@ static void import_done(struct import *import)
     }
     free(import->histories);
     free(import->items);
-    secret_block_free(&import->secrets);
+    secret_block_free(&import->keys);
 }
 
 static struct result copy_records(const struct history *from, struct history *to)
@@ -87,8 +84,8 @@ static struct result read_slashing_data(struct import *import, const struct json
     }
     detail_set(detail, "slashing_protection");
     ENSURE(text != NULL, BAD_INPUT, "not a text");
-    struct result read = interchange_read(text, size, &import->api->network->genesis_validators_root,
-                                          keep_history, import, detail);
+    struct result read = interchange_read(
+        text, size, &import->api->network->genesis_validators_root, keep_history, import, detail);
     if (!is_ok(read)) {
         detail_prefix(detail, "slashing_protection: ");
     }
@@ -110,44 +107,30 @@ static struct result read_body(struct import *import, const struct json *body,
     import->count = json_count(keystores);
     import->items = calloc(import->count + 1, sizeof(*import->items));
     ENSURE(import->items != NULL &&
-               secret_block_new(import->count * sizeof(struct secret32), &import->secrets),
+               secret_block_new(import->count * sizeof(struct unlocked), &import->keys),
            UNAVAILABLE, "out of memory");
     for (size_t i = 0; i < import->count; i++) {
         import->items[i].keystore = json_item(keystores, i);
         import->items[i].password = json_item(passwords, i);
-        import->items[i].secret = (struct secret32 *)(void *)import->secrets.data + i;
+        import->items[i].key = (struct unlocked *)(void *)import->keys.data + i;
     }
     return read_slashing_data(import, body, detail);
 }
 
-static struct result derive_key(struct kdf_gate *gate, const struct eip2335 *keystore,
-                                struct import_item *item)
+static struct unlock_text text_of(const struct json *string)
 {
-    size_t size = 0;
-    size_t memory = eip2335_memory(keystore);
-    const char *password = json_as_text(item->password, &size);
-    ENSURE(kdf_gate_enter(gate, memory), UNAVAILABLE, "the signer is stopping");
-    struct result decrypted =
-        eip2335_decrypt(keystore, (const uint8_t *)password, size, item->secret);
-    kdf_gate_leave(gate, memory);
-    return decrypted;
+    struct unlock_text text = { .at = NULL };
+    text.at = json_as_text(string, &text.size);
+    return text;
 }
 
 static struct result open_keystore(const struct import *import, struct import_item *item,
                                    struct detail *detail)
 {
-    struct eip2335 keystore;
-    size_t size = 0;
-    const char *text = json_as_text(item->keystore, &size);
     ENSURE(clock_monotonic_ns() < import->deadline_ns, UNAVAILABLE,
            "http.key_manager_api.request_timeout_seconds has passed; send fewer keystores at once");
-    TRY(eip2335_parse(text, size, &keystore, detail));
-    TRY(derive_key(import->api->kdf_gate, &keystore, item));
-    TRY(bls_public_key(item->secret->bytes, item->pubkey.bytes));
-    ENSURE(!keystore.has_pubkey || pubkey_equal(&keystore.pubkey, &item->pubkey), BAD_INPUT,
-           "the keystore's pubkey is not that of its secret key");
-    snprintf(item->path, sizeof(item->path), "%s", keystore.path);
-    return OK;
+    return unlock_keystore(text_of(item->keystore), text_of(item->password), import->api->kdf_gate,
+                           item->key, detail);
 }
 
 static void open_item(size_t index, void *context)
@@ -199,13 +182,14 @@ static struct result enable(struct slashing_store *store, void *context)
 static struct result add_key(const struct import *import, const struct import_item *item,
                              struct detail *detail)
 {
-    struct import_call call = { .import = import, .pubkey = &item->pubkey, .detail = detail };
+    struct import_call call = { .import = import, .pubkey = &item->key->pubkey, .detail = detail };
     TRY(committer_call(import->api->committer, import_history, &call));
-    CLEANUP(key_release_ptr) struct key *loaded = key_table_acquire(import->api->keys, &item->pubkey);
+    CLEANUP(key_release_ptr)
+    struct key *loaded = key_table_acquire(import->api->keys, &item->key->pubkey);
     ENSURE(loaded == NULL, REFUSED, "already loaded");
     TRY(committer_call(import->api->committer, enable, &call));
-    return key_table_add(import->api->keys, item->secret, &item->pubkey, KEY_ORIGIN_MEMORY,
-                         item->path, NULL);
+    return key_table_add(import->api->keys, &item->key->secret, &item->key->pubkey, KEY_ORIGIN_MEMORY,
+                         item->key->path, NULL);
 }
 
 static void add_item(const struct import *import, struct import_item *item)
@@ -213,7 +197,7 @@ static void add_item(const struct import *import, struct import_item *item)
     struct detail detail = { "" };
     char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
     struct result added = add_key(import, item, &detail);
-    hex_encode(item->pubkey.bytes, sizeof(item->pubkey.bytes), text);
+    hex_encode(item->key->pubkey.bytes, sizeof(item->key->pubkey.bytes), text);
     if (is_ok(added)) {
         item->result.status = ITEM_IMPORTED;
         log_info("key imported", LOG_TEXT("pubkey", text));

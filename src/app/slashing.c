@@ -152,6 +152,18 @@ static struct result act_check(struct context *context)
     return OK;
 }
 
+static struct result act_accept_loss(struct context *context)
+{
+    const struct settings *settings = context->settings;
+    detail_set(&context->detail, "anti_slashing.backend %s", settings->anti_slashing.backend);
+    ENSURE(strcmp(settings->anti_slashing.backend, "sqlite") == 0, BAD_INPUT,
+           "only a sqlite database can have lost records");
+    TRY(sqlite_store_accept_loss(settings->anti_slashing.path,
+                                 &context->network.genesis_validators_root, &context->detail));
+    fprintf(stderr, "%s: accepted as it is; what it lacks is lost\n", settings->anti_slashing.path);
+    return OK;
+}
+
 static struct result parse_bound(struct context *context, const char *name, const char *text,
                                  bool *has_out, uint64_t *out)
 {
@@ -204,6 +216,7 @@ static const struct {
     { "import", act_import },
     { "export", act_export },
     { "check", act_check },
+    { "accept-loss", act_accept_loss },
     { "watermark", act_watermark },
 };
 

@@ -82,6 +82,9 @@ static struct result open_signer(struct stack *stack, struct detail *detail)
     const struct settings *settings = stack->settings;
     TRY(store_open(settings->anti_slashing.backend, settings->anti_slashing.path, true,
                    &stack->network.genesis_validators_root, &stack->store, detail));
+    if (detail->text[0] != '\0') {
+        log_warn("slashing protection store", LOG_TEXT("warning", detail->text));
+    }
     TRY(committer_new(stack->store, &stack->committer));
     const struct signer_settings signer_settings = {
         .network = &stack->network,

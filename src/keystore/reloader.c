@@ -19,10 +19,8 @@ struct reloader {
 const char *reload_state_name(enum reload_state state)
 {
     static const char *const names[] = {
-        [RELOAD_IDLE] = "idle",
-        [RELOAD_RUNNING] = "running",
-        [RELOAD_COMPLETED] = "completed",
-        [RELOAD_COMPLETED_WITH_ERRORS] = "completed_with_errors",
+        [RELOAD_IDLE] = "idle",           [RELOAD_RUNNING] = "running",
+        [RELOAD_COMPLETED] = "completed", [RELOAD_COMPLETED_WITH_ERRORS] = "completed_with_errors",
         [RELOAD_FAILED] = "failed",
     };
     return names[state];

@@ -50,8 +50,8 @@ RESULT http_server_start(struct http_server *server);
  * "Connection: close". True when all are answered and sent, false after `timeout_s`. */
 bool http_server_drain(struct http_server *server, unsigned timeout_s);
 
-/* Ends the threads: no handler is called any more. Exchanges may still be answered; http_server_free()
- * sends what fits the sockets. Accepts NULL. */
+/* Ends the threads: no handler is called any more. Exchanges may still be answered;
+ * http_server_free() sends what fits the sockets. Accepts NULL. */
 void http_server_stop(struct http_server *server);
 
 /* The request, until the response is given. */
