@@ -213,11 +213,8 @@ static const struct {
     const char *name;
     struct result (*act)(struct context *context);
 } actions[] = {
-    { "import", act_import },
-    { "export", act_export },
-    { "check", act_check },
-    { "accept-loss", act_accept_loss },
-    { "watermark", act_watermark },
+    { "import", act_import },           { "export", act_export },       { "check", act_check },
+    { "accept-loss", act_accept_loss }, { "watermark", act_watermark },
 };
 
 static int print_help(void)
@@ -235,6 +232,9 @@ static int print_help(void)
         "         --keys 0x…,0x…  only those of these validators\n"
         "  check                  check the whole database: structure, and no slashable pair\n"
         "         --from FILE     check an interchange file against it instead\n"
+        "  accept-loss            take a database for whole whose -wal file is lost; before that, "
+        "see\n"
+        "                         to it that nothing is signed twice (docs/protection.md)\n"
         "  watermark              show the high watermark: nothing is signed at or above it\n"
         "         --epoch N, --slot N   set it, before validators move to another signer\n"
         "         --remove        remove it\n\n"
