@@ -35,6 +35,7 @@ struct loader_settings {
     size_t raw_concurrency;
     size_t kdf_memory_max; /* bytes that all derivations together may take; one that takes more runs
                               alone */
+    unsigned progress_ms;  /* a line in the log so often while a load runs; 0: every five seconds */
 };
 
 /* What the last load did. */
