@@ -62,6 +62,7 @@ static struct result open_keys(struct stack *stack)
     TRY(vault_new(VAULT_SLOTS_MAX, optional ? VAULT_LOCK_OPTIONAL : VAULT_LOCK_REQUIRED,
                   &stack->vault));
     TRY(key_table_new(stack->vault, &stack->keys));
+    kdf_gate_init(&stack->kdf_gate, memory == 0 ? process_kdf_memory() : memory);
     stack->loader_settings = (struct loader_settings){
         .paths = (const char *const *)settings->filesystem.paths.items,
         .path_count = settings->filesystem.paths.count,
@@ -70,9 +71,8 @@ static struct result open_keys(struct stack *stack)
         .password_file = text_or_null(settings->filesystem.keystores_password_file),
         .keystore_concurrency = settings->filesystem.keystore_load_concurrency,
         .raw_concurrency = settings->filesystem.raw_load_concurrency,
-        .kdf_memory_max = memory == 0 ? process_kdf_memory() : memory,
+        .gate = &stack->kdf_gate,
     };
-    kdf_gate_init(&stack->kdf_gate, stack->loader_settings.kdf_memory_max);
     TRY(loader_new(&stack->loader_settings, stack->keys, &stack->loader));
     return reloader_new(stack->loader, &stack->reloader);
 }

@@ -20,7 +20,6 @@ struct loader {
     const struct loader_settings *settings;
     struct key_table *table;
     struct key_files known; /* as the last run left them */
-    struct kdf_gate gate;
     struct exposure exposure;
     atomic_bool cancelled;
     atomic_size_t done;
@@ -57,7 +56,6 @@ RESULT loader_new(const struct loader_settings *settings, struct key_table *tabl
     ENSURE(loader != NULL, UNAVAILABLE, "out of memory");
     loader->settings = settings;
     loader->table = table;
-    kdf_gate_init(&loader->gate, settings->kdf_memory_max);
     exposure_init(&loader->exposure);
     *out = loader;
     return OK;
@@ -69,7 +67,6 @@ void loader_free(struct loader *loader)
         return;
     }
     key_files_done(&loader->known);
-    kdf_gate_done(&loader->gate);
     exposure_done(&loader->exposure);
     free(loader);
 }
@@ -77,7 +74,7 @@ void loader_free(struct loader *loader)
 void loader_cancel(struct loader *loader)
 {
     atomic_store(&loader->cancelled, true);
-    kdf_gate_close(&loader->gate);
+    kdf_gate_close(loader->settings->gate);
 }
 
 void loader_progress(const struct loader *loader, size_t *done_out, size_t *total_out)
@@ -338,7 +335,7 @@ RESULT loader_run(struct loader *loader, struct loader_report *out, struct detai
     CLEANUP(run_done) struct run run = { .loader = loader };
     run.files.max = LOADER_FILES_MAX;
     run.load = (struct key_load){ .table = loader->table,
-                                  .gate = &loader->gate,
+                                  .gate = loader->settings->gate,
                                   .exposure = &loader->exposure,
                                   .cancelled = &loader->cancelled };
     TRY(scan(&run, detail));

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/detail.h"
 #include "base/result.h"
+#include "keystore/kdf_gate.h"
 #include "keystore/key_table.h"
 
 #include <stdbool.h>
@@ -33,8 +34,7 @@ struct loader_settings {
     size_t keystore_concurrency; /* at most so many key derivations at once (and never more than
                                     CPUs) */
     size_t raw_concurrency;
-    size_t kdf_memory_max; /* bytes that all derivations together may take; one that takes more runs
-                              alone */
+    struct kdf_gate *gate; /* bounds the memory of all derivations, those of others included */
     unsigned progress_ms;  /* a line in the log so often while a load runs; 0: every five seconds */
 };
 
@@ -66,8 +66,8 @@ DEFINE_CLEANUP(struct loader, loader_free);
  * removed, and `out` is as it was. */
 RESULT loader_run(struct loader *loader, struct loader_report *out, struct detail *detail);
 
-/* Lets a running loader_run(), and all later ones, end early: no further key is begun. A derivation
- * that runs is waited for. From any thread; used at shutdown. */
+/* Closes the gate, and lets a running loader_run(), and all later ones, end early: no further key
+ * is begun. A derivation that runs is waited for. From any thread; used at shutdown. */
 void loader_cancel(struct loader *loader);
 
 /* Keys and files handled by the running or the last load, and those known so far: done <= total.

@@ -26,8 +26,8 @@ struct unlocked {
 
 /* Reads an EIP-2335 keystore, waits at the gate for the memory that its derivation takes, decrypts
  * it, derives the public key and compares it with the keystore's own, if it names one. Fails as
- * eip2335_parse(), eip2335_decrypt() and bls_public_key() do; BAD_INPUT when the public keys differ;
- * UNAVAILABLE when the gate is closed. */
+ * eip2335_parse(), eip2335_decrypt() and bls_public_key() do; BAD_INPUT when the public keys
+ * differ; UNAVAILABLE when the gate is closed. */
 RESULT unlock_keystore(struct unlock_text keystore, struct unlock_text password,
                        struct kdf_gate *gate, struct unlocked *out, struct detail *detail);
 

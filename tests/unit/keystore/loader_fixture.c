@@ -23,7 +23,8 @@ bool fixture_open(struct fixture *fixture, size_t slots)
                                                   .path_count = 1,
                                                   .keystore_concurrency = 4,
                                                   .raw_concurrency = 4,
-                                                  .kdf_memory_max = 64 * 1024 * 1024 };
+                                                  .gate = &fixture->gate };
+    kdf_gate_init(&fixture->gate, 64 * 1024 * 1024);
     return is_ok(vault_new(slots, VAULT_LOCK_REQUIRED, &fixture->vault)) &&
            is_ok(key_table_new(fixture->vault, &fixture->table));
 }
@@ -32,6 +33,7 @@ void fixture_close(struct fixture *fixture)
 {
     loader_report_done(&fixture->report);
     loader_free(fixture->loader);
+    kdf_gate_done(&fixture->gate);
     key_table_free(fixture->table);
     vault_free(fixture->vault);
     temp_dir_close(&fixture->dir);

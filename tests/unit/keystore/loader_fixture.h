@@ -18,6 +18,7 @@ struct fixture {
     struct temp_path bulk;
     struct temp_path passwords;
     const char *paths[2];
+    struct kdf_gate gate;            /* of 64 MiB */
     struct loader_settings settings; /* keys/ only; may be changed until the first run */
     struct vault *vault;
     struct key_table *table;

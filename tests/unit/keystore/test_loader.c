@@ -696,7 +696,8 @@ static int most_memory_of_load(struct fixture *fixture, size_t concurrency, size
 {
     int status = 0;
     fixture->settings.keystore_concurrency = concurrency;
-    fixture->settings.kdf_memory_max = bound;
+    kdf_gate_done(&fixture->gate);
+    kdf_gate_init(&fixture->gate, bound);
     pid_t child = fork();
     if (child == 0) {
         struct rusage usage;
