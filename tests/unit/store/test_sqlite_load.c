@@ -66,6 +66,62 @@ TEST(rows_that_were_changed_by_hand_are_noticed)
     }
 }
 
+/* Rows that our own functions wrote, so that the tally is right, and that no run of the rules
+ * gives. */
+static bool make_contradiction(const struct signed_attestation *votes, size_t count, uint32_t id)
+{
+    struct slashing_store *base = NULL;
+    bool made = make_database() && is_ok(open_database(&base, NULL)) &&
+                is_ok(sqlite_store_begin(sqlite_store_of(base)));
+    for (size_t i = 0; made && i < count; i++) {
+        made = is_ok(sqlite_store_add_attestation(sqlite_store_of(base), id, &votes[i]));
+    }
+    made = made && is_ok(sqlite_store_commit(sqlite_store_of(base)));
+    slashing_store_close(base);
+    return made;
+}
+
+TEST(records_that_contradict_each_other_are_noticed_though_the_tally_is_right)
+{
+    const struct signed_attestation clean = vote_of(12, 13, 1);
+    const struct signed_attestation around = vote_of(10, 14, 1);
+    const struct signed_attestation inside[] = { vote_of(12, 20, 1), vote_of(13, 19, 1) };
+    const struct signed_attestation turned = vote_of(30, 13, 1);
+    CHECK(make_contradiction(&clean, 1, 1));
+    CHECK(OPENS_WITH(OK, NULL));
+    CHECK(make_contradiction(&around, 1, 1));
+    CHECK(OPENS_WITH(UNAVAILABLE, "attestations: two that contradict each other"));
+    CHECK(make_contradiction(inside, 2, 1));
+    CHECK(OPENS_WITH(UNAVAILABLE, "attestations: two that contradict each other"));
+    CHECK(make_contradiction(&turned, 1, 1));
+    CHECK(OPENS_WITH(UNAVAILABLE, "attestations: two that contradict each other"));
+    CHECK(make_contradiction(&clean, 1, 99));
+    CHECK(OPENS_WITH(UNAVAILABLE, "attestations: rows out of order"));
+}
+
+TEST(records_without_a_watermark_are_noticed_though_the_tally_is_right)
+{
+    struct slashing_store *base = fresh_store();
+    CHECK(base != NULL);
+    struct pubkey pubkey = key_of(1);
+    struct signed_attestation vote = vote_of(1, 2, 1);
+    CHECK_OK(base->ops->set_enabled(base, &pubkey, true));
+    CHECK_OK(sqlite_store_begin(sqlite_store_of(base)));
+    CHECK_OK(sqlite_store_add_attestation(sqlite_store_of(base), 1, &vote));
+    CHECK_OK(sqlite_store_commit(sqlite_store_of(base)));
+    slashing_store_close(base);
+    CHECK(OPENS_WITH(UNAVAILABLE, "attestations: an attestation without a watermark"));
+    base = fresh_store();
+    CHECK(base != NULL);
+    struct signed_block block = block_of(5, 1);
+    CHECK_OK(base->ops->set_enabled(base, &pubkey, true));
+    CHECK_OK(sqlite_store_begin(sqlite_store_of(base)));
+    CHECK_OK(sqlite_store_add_block(sqlite_store_of(base), 1, &block));
+    CHECK_OK(sqlite_store_commit(sqlite_store_of(base)));
+    slashing_store_close(base);
+    CHECK(OPENS_WITH(UNAVAILABLE, "blocks: a block without a watermark"));
+}
+
 static size_t read_database(uint8_t *out, size_t size_max)
 {
     FILE *file = fopen(database_path(), "r");
@@ -224,6 +280,8 @@ int main(void)
         T(a_database_of_ours_opens),
         T(another_network_is_refused_naming_both),
         T(rows_that_were_changed_by_hand_are_noticed),
+        T(records_that_contradict_each_other_are_noticed_though_the_tally_is_right),
+        T(records_without_a_watermark_are_noticed_though_the_tally_is_right),
         T(a_file_that_was_cut_anywhere_is_noticed),
         T(a_byte_that_was_changed_anywhere_is_noticed_or_does_not_matter),
         T(a_page_that_was_lost_is_noticed),

@@ -119,7 +119,24 @@ TEST(a_rollback_without_a_transaction_is_fine_and_one_with_takes_back)
     CHECK(!row);
 }
 
+/* A constraint that is looked at only in the end fails the COMMIT and leaves the transaction open.
+ */
+TEST(a_commit_that_fails_has_rolled_back)
+{
+    STORE *base = fresh_store();
+    CHECK(base != NULL);
+    struct sqlite_store *store = sqlite_store_of(base);
+    CHECK(run_inside(base, "PRAGMA foreign_keys = ON;"
+                           "CREATE TEMP TABLE a (x PRIMARY KEY);"
+                           "CREATE TEMP TABLE b (y REFERENCES a DEFERRABLE INITIALLY DEFERRED);"));
+    CHECK_OK(sqlite_begin(&store->queries));
+    CHECK(run_inside(base, "INSERT INTO b VALUES (1)"));
+    CHECK_FAILS(UNAVAILABLE, sqlite_commit(&store->queries));
+    CHECK(sqlite3_get_autocommit(store->db.handle) != 0);
+}
+
 HARNESS_TESTS(T(numbers_keep_their_order_as_signed_ones), T(the_views_show_decimal_numbers),
               T(what_is_given_is_what_comes_back), T(bytes_of_another_length_are_damage),
               T(a_parameter_that_cannot_be_given_fails_the_step),
+              T(a_commit_that_fails_has_rolled_back),
               T(a_rollback_without_a_transaction_is_fine_and_one_with_takes_back))
