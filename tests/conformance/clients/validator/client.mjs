@@ -59,8 +59,17 @@ async function openStore({store, url, network, pubkeys, folder}) {
   await controller.start();
   const protection = new SlashingProtection({config, controller});
   const signers = pubkeys.map((pubkey) => ({type: SignerType.Remote, url, pubkey}));
-  const noIndices = {};
-  const real = new ValidatorStore(config, protection, noIndices, null, null, signers, undefined, config.genesisValidatorsRoot);
+  const [indices, doppelganger, metrics, proposers] = [{}, null, null, undefined]; // not asked when it signs
+  const real = new ValidatorStore(
+    config,
+    protection,
+    indices,
+    doppelganger,
+    metrics,
+    signers,
+    proposers,
+    config.genesisValidatorsRoot
+  );
   stores.set(store, {real, config, protection, controller});
 }
 
