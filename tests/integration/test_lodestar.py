@@ -58,6 +58,12 @@ def test_the_client_gets_the_keys(pair):
     assert pair.client.getKeys(url=pair.url) == sorted(pair.signer.pubkeys)
 
 
+def test_the_clients_upcheck_gets_what_web3signer_answers(pair):
+    """It does not ask for JSON, and so gets the bare text, which this release then takes for JSON."""
+    with pytest.raises(ClientError, match='"OK" is not valid JSON'):
+        pair.client.upCheck(url=pair.url)
+
+
 @pytest.mark.parametrize("message", MESSAGES)
 def test_the_remote_signers_client_gets_a_right_signature(pair, message):
     assert pair.post(message, pair.key())["right"]

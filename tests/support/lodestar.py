@@ -51,29 +51,29 @@ class Pair:
 
 
 @contextlib.contextmanager
-def mainnet(folder: pathlib.Path, keys):
-    client = NodeClient("validator", folder / "client")
-    signer = Signer(folder=folder / "signer", keys=keys)
+def run(signer: Signer, client: NodeClient, network: str, epoch: int, folder: pathlib.Path):
     try:
         signer.start()
-        yield Pair(signer, client, "mainnet", EPOCH, folder)
+        yield Pair(signer, client, network, epoch, folder)
     finally:
         signer.kill()
-        client.close()
+
+
+@contextlib.contextmanager
+def mainnet(folder: pathlib.Path, keys):
+    with contextlib.closing(NodeClient("validator", folder / "client")) as client:
+        with run(Signer(folder=folder / "signer", keys=keys), client, "mainnet", EPOCH, folder) as pair:
+            yield pair
 
 
 @contextlib.contextmanager
 def devnet(folder: pathlib.Path, keys, settings=None):
-    client = NodeClient("validator", folder / "client", {"LODESTAR_PRESET": "minimal"})
     age_s = DEVNET_EPOCH * DEVNET_SLOTS_PER_EPOCH * DEVNET_SECONDS_PER_SLOT
-    config = client.makeNetwork(name="devnet", genesisTime=int(time.time()) - age_s, genesisValidatorsRoot=DEVNET_ROOT,
-                                chain={f"{fork}_FORK_EPOCH": epoch for fork, epoch in DEVNET_FORKS.items()})
-    (folder / "config.yaml").write_text(config)
-    signer = Signer(folder=folder / "signer", keys=keys,
-                    settings={"network": str(folder / "config.yaml")} | (settings or {}))
-    try:
-        signer.start()
-        yield Pair(signer, client, "devnet", DEVNET_EPOCH, folder)
-    finally:
-        signer.kill()
-        client.close()
+    config = folder / "config.yaml"
+    with contextlib.closing(NodeClient("validator", folder / "client", {"LODESTAR_PRESET": "minimal"})) as client:
+        config.write_text(client.makeNetwork(
+            name="devnet", genesisTime=int(time.time()) - age_s, genesisValidatorsRoot=DEVNET_ROOT,
+            chain={f"{fork}_FORK_EPOCH": epoch for fork, epoch in DEVNET_FORKS.items()}))
+        signer = Signer(folder=folder / "signer", keys=keys, settings={"network": str(config)} | (settings or {}))
+        with run(signer, client, "devnet", DEVNET_EPOCH, folder) as pair:
+            yield pair

@@ -14,6 +14,7 @@ import {SLOTS_PER_EPOCH} from "@lodestar/params";
 import {
   externalSignerGetKeys,
   externalSignerPostSignature,
+  externalSignerUpCheck,
   SignerType,
   SlashingProtection,
   ValidatorStore,
@@ -101,6 +102,7 @@ await serve({
   slotsPerEpoch: () => SLOTS_PER_EPOCH,
   makeNetwork,
   getKeys: ({url}) => externalSignerGetKeys(url),
+  upCheck: ({url}) => externalSignerUpCheck(url),
   openStore,
   sign,
   signAtOnce: ({calls}) => Promise.all(calls.map((given) => answer({sign}, {call: "sign", given}))),
