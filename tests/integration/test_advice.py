@@ -1,8 +1,11 @@
 """What the program tells an operator whose set-up is allowed but hardly meant, and where its messages send him."""
 import os
+import shutil
+import subprocess
 
 import pytest
-from signer import BINARY, Signer
+from keystores import interop_secret, make_keystore
+from signer import BINARY, EPOCH, Signer, attestation, pubkey_of
 
 NEW_DATABASE = "a new slashing protection database was created"
 NO_KEYS = "there will be no keys"
@@ -16,6 +19,10 @@ def warnings(signer) -> list[dict]:
 
 def warns(signer, event: str) -> bool:
     return any(line["message"].startswith(event) for line in warnings(signer))
+
+
+def slashing(folder, *arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([BINARY, "slashing", *arguments], cwd=folder, text=True, capture_output=True)
 
 
 def test_an_ordinary_start_warns_of_nothing(start):
@@ -82,3 +89,36 @@ def test_a_system_that_locks_no_memory_is_refused_at_the_start(tmp_path, allowed
             assert "raise RLIMIT_MEMLOCK" in signer.log_text()
     finally:
         signer.kill()
+
+
+def test_a_missing_wal_names_the_command_that_exists(start, tmp_path):
+    signer = start(keys=[0])
+    assert signer.sign(attestation(EPOCH, EPOCH + 1)).status == 200
+    shutil.copy(signer.database, tmp_path / "copy.sqlite")
+    path = ["--anti-slashing-path", "copy.sqlite"]
+    refused = slashing(tmp_path, "check", *path)
+    assert refused.returncode == 1 and 'see "slashing accept-loss"' in refused.stderr
+    assert slashing(tmp_path, "accept-loss", *path).returncode == 0
+    checked = slashing(tmp_path, "check", *path)
+    assert checked.returncode == 0
+    assert checked.stderr == "copy.sqlite: whole, and free of slashable pairs\n"
+
+
+def test_a_wrong_password_in_an_import_is_blamed_on_nothing_else(signer):
+    keystore = make_keystore(interop_secret(5), "right")
+    answer = signer.post("/eth/v1/keystores", {"keystores": [keystore], "passwords": ["wrong"]})
+    assert answer.json == {"data": [{"status": "error", "message": "wrong password"}]}
+
+
+def test_a_deleted_key_that_comes_back_as_a_file_says_why_it_does_not_sign(signer):
+    secret = interop_secret(5)
+    pubkey = pubkey_of(secret)
+    body = {"keystores": [make_keystore(secret, "p")], "passwords": ["p"]}
+    signer.post("/eth/v1/keystores", body)
+    signer.delete("/eth/v1/keystores", {"pubkeys": [pubkey]})
+    signer.add_raw_key(5)
+    assert signer.post("/reload").status == 202
+    signer.wait_for(lambda: pubkey in signer.get("/api/v1/eth2/publicKeys").json)
+    answer = signer.sign(attestation(EPOCH, EPOCH + 1), pubkey)
+    assert answer.status == 412
+    assert "deleted through the Key Manager API" in answer.message
