@@ -148,9 +148,7 @@ def exposed_metrics(text: str) -> dict[str, tuple[str, frozenset]]:
 
 
 def documented_metrics() -> dict[str, tuple[str, frozenset]]:
-    page = Page(DOCS / "metrics.md")
-    rows = [row for heading in page.headings()[1:] if f"# {heading}\n\n| metric" in page.text
-            for row in page.table(heading)]
+    rows = Page(DOCS / "metrics.md").tables("metric")
     names = [row[0].strip("`") for row in rows]
     assert len(names) == len(set(names)), "a metric is there twice"
     return {row[0].strip("`"): (row[1], frozenset(re.findall(r"`(\w+)`", row[2]))) for row in rows}
@@ -183,12 +181,22 @@ def literals() -> str:
     return "\n".join(found.replace('\\"', '"') for found in re.findall(r'"((?:[^"\\\n]|\\.)*)"', joined))
 
 
-def test_the_messages_of_the_troubleshooting_tables_are_the_programs():
-    page = Page(DOCS / "operations.md")
-    rows = [row for heading in page.headings() if f"# {heading}\n\n| message" in page.text
-            for row in page.table(heading)]
-    assert len(rows) > 20
-    for row in rows:
-        message = row[0].strip("`")
+def messages_of(path: pathlib.Path) -> list[str]:
+    return [row[0].strip("`") for row in Page(path).tables("message")]
+
+
+@pytest.mark.parametrize("path", [DOCS / "operations.md", DOCS / "protection.md"], ids=name_of)
+def test_the_messages_in_tables_are_the_programs(path):
+    messages = messages_of(path)
+    assert len(messages) >= 10
+    for message in messages:
         for piece in re.split(r"\s*…\s*", message):
             assert piece == "" or piece in literals(), f"the program never says: {piece}"
+
+
+def test_every_refusal_of_slashing_protection_is_explained():
+    source = re.sub(r'"\s*\n\s*"', "", (ROOT / "src/slashing/rules.c").read_text())
+    texts = re.findall(r"\[VERDICT_\w+\] =\s+\"([^\n]*)\"", source)
+    not_refusals = ("the message was not judged", "the message is new and may be signed",
+                    "the very message was signed before", "the slashing protection store failed")
+    assert set(messages_of(DOCS / "protection.md")) == set(texts) - set(not_refusals)

@@ -57,15 +57,17 @@ class Page:
     def spans(self) -> list[str]:
         return SPAN.findall(self.prose)
 
-    def table(self, heading: str) -> list[list[str]]:
-        """The rows, without the head, of the first table below a heading."""
-        lines = self.text.partition(f"# {heading}\n")[2].splitlines()
-        start = next(i for i, line in enumerate(lines) if line.startswith("|"))
-        rows = []
-        for line in lines[start + 2:]:
-            if not line.startswith("|"):
-                break
-            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    def tables(self, first: str) -> list[list[str]]:
+        """The rows of all tables whose first column is headed `first`."""
+        rows, inside = [], False
+        for line in self.prose.splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else None
+            if cells is None:
+                inside = False
+            elif inside and not set(line) <= set("|- "):
+                rows.append(cells)
+            elif cells[0] == first:
+                inside = True
         return rows
 
     def commands(self) -> list[Command]:
