@@ -65,8 +65,8 @@ def test_the_comparison_of_examples_can_fail(shown, given, expected):
 def test_an_example_that_fails_is_seen(tmp_path):
     shell = Shell(tmp_path)
     try:
-        assert shell.run("containment-chamber nonsense") == (
-            "containment-chamber: unknown command 'nonsense'; --help lists them\n", 2)
+        output, code = shell.run("containment-chamber nonsense")
+        assert code == 2 and "nonsense" in output
     finally:
         shell.close()
 
