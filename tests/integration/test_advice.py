@@ -121,4 +121,4 @@ def test_a_deleted_key_that_comes_back_as_a_file_says_why_it_does_not_sign(signe
     signer.wait_for(lambda: pubkey in signer.get("/api/v1/eth2/publicKeys").json)
     answer = signer.sign(attestation(EPOCH, EPOCH + 1), pubkey)
     assert answer.status == 412
-    assert "deleted through the Key Manager API" in answer.message
+    assert "the Key Manager API deleted the key" in answer.message
