@@ -9,6 +9,7 @@
 struct call {
     struct result (*run)(struct slashing_store *store, void *context);
     void *context;
+    uint64_t turn; /* so many checks were submitted before it */
     struct result result;
     bool done;
     struct call *next;
@@ -26,6 +27,8 @@ struct committer {
     struct call **calls_end;
     bool urgent;
     bool stopping;
+    uint64_t submitted; /* checks so far, and of these those that were taken */
+    uint64_t taken;
     struct committer_counts counts;
 };
 
@@ -49,6 +52,7 @@ static size_t take_batch(struct committer *committer, struct pending_check *batc
         committer->end = &committer->first;
         committer->urgent = false;
     }
+    committer->taken += count;
     committer->counts.waiting -= count;
     return count;
 }
@@ -108,7 +112,14 @@ static void run_call(struct committer *committer, struct call *call)
     pthread_cond_broadcast(&committer->called);
 }
 
-/* Waits for work and takes it: a batch, or, when no check is waiting, a call. False: the end. */
+/* A call whose turn has come goes before the checks that came after it, or a steady stream of these
+ * would hold it up for ever. */
+static bool is_calls_turn(const struct committer *committer)
+{
+    return committer->calls != NULL && committer->calls->turn <= committer->taken;
+}
+
+/* Waits for work and takes it: a batch or a call. False: the end. */
 static bool take_work(struct committer *committer, struct pending_check *batch[], size_t *count_out,
                       struct call **call_out)
 {
@@ -116,8 +127,8 @@ static bool take_work(struct committer *committer, struct pending_check *batch[]
     while (!has_work(committer)) {
         pthread_cond_wait(&committer->work, &committer->mutex);
     }
-    *count_out = take_batch(committer, batch);
-    *call_out = *count_out == 0 ? take_call(committer) : NULL;
+    *call_out = is_calls_turn(committer) ? take_call(committer) : NULL;
+    *count_out = *call_out == NULL ? take_batch(committer, batch) : 0;
     return *count_out > 0 || *call_out != NULL;
 }
 
@@ -180,6 +191,7 @@ void committer_submit(struct committer *committer, struct pending_check *pending
     assert(!committer->stopping);
     *committer->end = pending;
     committer->end = &pending->next;
+    committer->submitted++;
     committer->counts.waiting++;
     if (urgent && !committer->urgent) {
         committer->urgent = true;
@@ -206,6 +218,7 @@ RESULT committer_call(struct committer *committer,
     struct call call = { .run = run_it, .context = context };
     LOCK_SCOPE(&committer->mutex);
     assert(!committer->stopping);
+    call.turn = committer->submitted;
     *committer->calls_end = &call;
     committer->calls_end = &call.next;
     pthread_cond_signal(&committer->work);

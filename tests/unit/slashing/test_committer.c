@@ -245,6 +245,55 @@ TEST(freeing_decides_what_still_waits)
     committer_free(NULL);
 }
 
+/* A check that is handed over again as soon as it is decided, as a busy client's are. */
+struct endless_check {
+    struct pending_check pending; /* first */
+    struct committer *committer;
+    size_t left;
+    atomic_bool enough;
+};
+
+static void submit_again(struct pending_check *pending)
+{
+    struct endless_check *check = (struct endless_check *)pending;
+    if (check->left > 0 && !atomic_load(&check->enough)) {
+        check->left--;
+        committer_submit(check->committer, pending, true);
+    }
+}
+
+static struct result say_enough(struct slashing_store *store, void *context)
+{
+    (void)store;
+    atomic_store((atomic_bool *)context, true);
+    return OK;
+}
+
+static void decide_slowly(struct slashing_store *store, struct slashing_check *const checks[],
+                          size_t count)
+{
+    (void)store;
+    usleep(1000);
+    for (size_t i = 0; i < count; i++) {
+        checks[i]->verdict = VERDICT_NEW;
+    }
+}
+
+TEST(a_call_is_not_held_up_by_checks_that_come_after_it)
+{
+    static const struct slashing_store_ops slow = { .name = "slow", .decide = decide_slowly };
+    static struct endless_check check;
+    struct slashing_store store = { .ops = &slow };
+    struct committer *committer = NULL;
+    CHECK_OK(committer_new(&store, &committer));
+    check = (struct endless_check){ .committer = committer, .left = 20000 };
+    check.pending.decided = submit_again;
+    committer_submit(committer, &check.pending, true);
+    CHECK_OK(committer_call(committer, say_enough, &check.enough));
+    CHECK(check.left > 0);
+    committer_free(committer);
+}
+
 struct submitter {
     struct committer *committer;
     struct counted_check checks[200];
@@ -290,4 +339,5 @@ HARNESS_TESTS(T(an_urgent_check_is_decided_at_once_and_alone),
               T(urging_a_check_whose_commit_has_begun_starts_no_other),
               T(a_batch_is_bounded_and_the_rest_follows_unasked),
               T(a_failing_store_is_told_to_every_check), T(a_call_hands_on_its_result),
+              T(a_call_is_not_held_up_by_checks_that_come_after_it),
               T(freeing_decides_what_still_waits), T(many_threads_get_every_check_decided_once))
