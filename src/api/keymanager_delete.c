@@ -1,6 +1,7 @@
 /* DELETE /eth/v1/keystores: a key is stopped for good, then its slashing data is exported. Stopped
  * means: taken out of the key table, and refused by the store from then on, so that a request that
- * was under way cannot get a signature that is not in the export. */
+ * was under way, or the key's file that comes back, cannot get a signature that is not in the
+ * export. That holds for a key that is not loaded as well: its data leaves too. */
 #include "api/keymanager.h"
 
 #include "api/routes.h"
@@ -51,51 +52,53 @@ static struct result read_body(struct deletion *deletion, const struct json *bod
     return OK;
 }
 
-static struct result disable(struct slashing_store *store, void *context)
-{
-    const struct delete_item *item = context;
-    return store->ops->set_enabled(store, &item->pubkey, false);
-}
-
-static struct result load(struct slashing_store *store, void *context)
+/* NOT_FOUND: there is no data. A key that is neither loaded nor known leaves no trace. */
+static struct result disable_and_load(struct slashing_store *store, void *context)
 {
     struct delete_item *item = context;
+    if (item->result.status != ITEM_DELETED) {
+        TRY(store->ops->load_history(store, &item->pubkey, &item->history));
+        history_done(&item->history);
+    }
+    TRY(store->ops->set_enabled(store, &item->pubkey, false));
     return store->ops->load_history(store, &item->pubkey, &item->history);
 }
 
-static struct result stop_key(struct api *api, struct delete_item *item)
+/* Takes the key out of the table. What becomes of the item is ITEM_NOT_FOUND until slashing data is
+ * found. */
+static struct result remove_key(struct api *api, struct delete_item *item)
 {
     struct result removed = key_table_remove(api->keys, &item->pubkey, KEY_ORIGIN_MEMORY);
     ENSURE(removed.status != STATUS_REFUSED, REFUSED,
            "the key is read-only: it comes from a file; remove the file and reload");
-    if (removed.status == STATUS_NOT_FOUND) {
-        item->result.status = ITEM_NOT_FOUND; /* until slashing data is found */
-        return OK;
-    }
-    item->result.status = ITEM_DELETED;
-    return committer_call(api->committer, disable, item);
+    item->result.status = is_ok(removed) ? ITEM_DELETED : ITEM_NOT_FOUND;
+    return OK;
+}
+
+static void log_deleted(const struct pubkey *pubkey)
+{
+    char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
+    hex_encode(pubkey->bytes, sizeof(pubkey->bytes), text);
+    log_info("key deleted", LOG_TEXT("pubkey", text));
 }
 
 static void delete_item(struct api *api, struct delete_item *item)
 {
-    struct result stopped = stop_key(api, item);
-    if (!is_ok(stopped)) {
+    struct result removed = remove_key(api, item);
+    if (!is_ok(removed)) {
+        item_fail(&item->result, NULL, removed);
+        return;
+    }
+    struct result stopped = committer_call(api->committer, disable_and_load, item);
+    item->has_history = is_ok(stopped);
+    if (!is_ok(stopped) && stopped.status != STATUS_NOT_FOUND) {
         item_fail(&item->result, NULL, stopped);
         return;
     }
-    struct result loaded = committer_call(api->committer, load, item);
-    item->has_history = is_ok(loaded);
-    if (!is_ok(loaded) && loaded.status != STATUS_NOT_FOUND) {
-        item_fail(&item->result, NULL, loaded);
-        return;
-    }
-    if (item->has_history && item->result.status == ITEM_NOT_FOUND) {
-        item->result.status = ITEM_NOT_ACTIVE;
-    }
     if (item->result.status == ITEM_DELETED) {
-        char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
-        hex_encode(item->pubkey.bytes, sizeof(item->pubkey.bytes), text);
-        log_info("key deleted", LOG_TEXT("pubkey", text));
+        log_deleted(&item->pubkey);
+    } else if (item->has_history) {
+        item->result.status = ITEM_NOT_ACTIVE;
     }
 }
 
