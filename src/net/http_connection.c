@@ -170,11 +170,19 @@ void http_connection_open(struct http_loop *loop, const struct http_listener *li
     atomic_fetch_add(&server->accepted, 1);
 }
 
+/* Bodies that are sent ahead carry passwords like others. */
+static void forget_ahead(struct http_connection *connection)
+{
+    secret_wipe(connection->ahead.data, connection->ahead.size);
+    buf_clear(&connection->ahead);
+}
+
 static void connection_free(struct http_connection *connection)
 {
     list_remove(connection);
     count_state(connection, false);
     http_parser_free(connection->parser);
+    forget_ahead(connection);
     buf_free(&connection->ahead);
     buf_free(&connection->out);
     free(connection);
@@ -413,7 +421,7 @@ static void process(struct http_connection *connection, const char *bytes, size_
         if (!connection->exchange->answered || finish(connection->exchange) != STANDING_READY) {
             return;
         }
-        buf_clear(&connection->ahead); /* `bytes` goes on with the same */
+        forget_ahead(connection); /* `bytes` goes on with the same */
     }
     if (connection->state == CONNECTION_IDLE && connection->peer_closed) {
         http_connection_close(connection);
