@@ -47,7 +47,8 @@ RESULT http_server_listen(struct http_server *server, const char *address, uint1
 RESULT http_server_start(struct http_server *server);
 
 /* Closes the listeners and the idle connections; requests under way are answered, with
- * "Connection: close". True when all are answered and sent, false after `timeout_s`. */
+ * "Connection: close". True when all are answered and sent, false after `timeout_s`. Accepts NULL:
+ * nothing is under way. */
 bool http_server_drain(struct http_server *server, unsigned timeout_s);
 
 /* Ends the threads: no handler is called any more. Exchanges may still be answered;
