@@ -76,13 +76,26 @@ without_randomisation() {
     fi
 }
 
+sanitized() { # command...
+    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
+        without_randomisation "$@"
+}
+
 sanitized_suites() { # folder option...
     local folder=$1
     shift
-    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1 \
-        UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
-        without_randomisation meson test -C "$folder" --no-rebuild --print-errorlogs \
+    sanitized meson test -C "$folder" --no-rebuild --print-errorlogs \
         --num-processes "$jobs" --timeout-multiplier 5 --no-suite lint "$@"
+}
+
+# The tests of the running program, with that of the given build; their tools are the release build's.
+integration() { # folder runner...
+    local folder=$1 python=/usr/bin/python3 # Debian's, which has Debian's modules
+    shift
+    "$python" -c 'import pytest' 2>/dev/null || python=python3
+    CHAMBER_BINARY=$PWD/$folder/containment-chamber "$@" "$python" -m pytest -q -p no:cacheprovider \
+        --durations=10 tests/integration
 }
 
 stage_gcc() {
@@ -125,14 +138,20 @@ stage_analyze() {
 }
 
 stage_integration() {
-    if [ ! -d tests/integration ]; then
-        echo "there are no integration tests yet"
-        return
-    fi
     build_gcc
-    local python=/usr/bin/python3 # Debian's, which has Debian's modules
-    "$python" -c 'import pytest' 2>/dev/null || python=python3
-    "$python" -m pytest -q tests/integration
+    integration build env
+}
+
+stage_integration_asan() {
+    build_gcc
+    build_asan
+    integration build-asan sanitized
+}
+
+stage_integration_tsan() {
+    build_gcc
+    build_tsan
+    integration build-tsan sanitized
 }
 
 # Runs stages in turn, whatever becomes of each; the last line says how it went and how long each took. Each
@@ -199,9 +218,9 @@ check)
     ;;
 test)
     tools/packages.sh build test
-    run_stages gcc clang asan tsan valgrind analyze tidy integration
+    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan
     ;;
-gcc | clang | asan | tsan | valgrind | analyze | tidy | integration)
+gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
     tools/packages.sh build test
     "stage_$1"
     ;;
