@@ -79,10 +79,10 @@ static struct http_server *start(uint16_t *port_out)
                                                    .write_timeout_s = 600 };
     struct http_server *server = NULL;
     memset(&server_side, 0, sizeof(server_side));
-    bool started =
-        is_ok(http_server_new(&settings, &server)) &&
-        is_ok(http_server_listen(server, "127.0.0.1", 0, handle, NULL, port_out, NULL)) &&
-        is_ok(http_server_start(server));
+    const struct http_endpoint endpoint = { .address = "127.0.0.1", .handler = handle };
+    bool started = is_ok(http_server_new(&settings, &server)) &&
+                   is_ok(http_server_listen(server, &endpoint, port_out, NULL)) &&
+                   is_ok(http_server_start(server));
     return started ? server : NULL;
 }
 
