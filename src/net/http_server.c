@@ -33,6 +33,7 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
     snprintf(server->id_prefix, sizeof(server->id_prefix), "%s-", text + 2);
     server->settings = *settings;
     server->budget.body_max = settings->body_max;
+    server->budget.reserved = settings->body_memory_reserved;
     atomic_store(&server->budget.left, settings->body_memory_max);
     server->loops = calloc(settings->loops, sizeof(struct http_loop *));
     ENSURE(server->loops != NULL, UNAVAILABLE, "out of memory");
@@ -49,6 +50,9 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
 
 void http_server_stop(struct http_server *server)
 {
+    if (server != NULL) { /* what was sent ahead of a late answer gets no handler any more */
+        atomic_store(&server->draining, true);
+    }
     for (unsigned i = 0; server != NULL && i < server->loop_count; i++) {
         http_loop_stop(server->loops[i]);
     }

@@ -19,13 +19,15 @@ struct http_server;
 struct http_exchange; /* one request and the place for its response */
 
 struct http_server_settings {
-    unsigned loops;             /* threads, at least 1 */
-    size_t connections_max;     /* of all listeners together */
-    size_t body_max;            /* bytes of one body */
-    size_t body_memory_max;     /* bytes of all bodies together; at least body_max */
-    unsigned idle_timeout_s;    /* without a request */
-    unsigned request_timeout_s; /* from the first byte of a request to its last */
-    unsigned write_timeout_s;   /* for the client to take a response */
+    unsigned loops;              /* threads, at least 1 */
+    size_t connections_max;      /* of all listeners together */
+    size_t body_max;             /* bytes of one body */
+    size_t body_memory_max;      /* bytes of all bodies together; a growing body takes three times
+                                    its size for a moment */
+    size_t body_memory_reserved; /* of these, for bodies of up to HTTP_BODY_SMALL_MAX bytes only */
+    unsigned idle_timeout_s;     /* without a request */
+    unsigned request_timeout_s;  /* from the first byte of a request to its last */
+    unsigned write_timeout_s;    /* for the client to take a response */
 };
 
 typedef void (*http_handler)(struct http_exchange *exchange, void *context);

@@ -425,6 +425,28 @@ TEST(addresses_that_cannot_be_had_are_refused)
     http_server_free(server);
 }
 
+TEST(a_stopped_server_calls_no_handler_for_what_was_sent_ahead)
+{
+    struct http_server *server = start(standard);
+    int fd = dial();
+    atomic_store(&handled, 0);
+    say(fd, "GET /hold HTTP/1.1\r\n\r\nGET /after HTTP/1.1\r\n\r\n");
+    CHECK(wait_until(count_held, 1));
+    http_server_stop(server);
+    answer_held();
+    http_server_free(server);
+    CHECK(atomic_load(&handled) == 1);
+    CHECK(hear(fd, "Connection: close\r\n\r\nheld", 1));
+    close(fd);
+}
+
+TEST(no_server_is_drained_stopped_and_freed_at_once)
+{
+    CHECK(http_server_drain(NULL, 0));
+    http_server_stop(NULL);
+    http_server_free(NULL);
+}
+
 static void *many_requests(void *context)
 {
     bool *all_fine = context;
@@ -473,4 +495,6 @@ HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_an
               T(a_large_response_waits_for_a_slow_reader), T(a_reader_that_never_reads_is_dropped),
               T(a_drain_answers_what_is_under_way_and_takes_nothing_new),
               T(addresses_that_cannot_be_had_are_refused),
+              T(a_stopped_server_calls_no_handler_for_what_was_sent_ahead),
+              T(no_server_is_drained_stopped_and_freed_at_once),
               T(many_clients_at_once_get_their_own_answers))
