@@ -276,6 +276,47 @@ TEST(a_body_that_is_refused_still_gets_its_reason)
     http_server_free(server);
 }
 
+/* Announces 110,000 bytes of body and sends 100,000: the server keeps 131,074 for it. */
+static void send_most_of_a_large_body(int fd)
+{
+    static char body[100 * 1000 + 1];
+    memset(body, 'x', sizeof(body) - 1);
+    say(fd, "POST /echo HTTP/1.1\r\nContent-Length: 110000\r\n\r\n");
+    say(fd, body);
+}
+
+TEST(a_body_without_room_is_503_and_small_ones_still_pass)
+{
+    struct http_server_settings settings = standard;
+    settings.loops = 1;
+    settings.body_memory_max = 400 * 1000;
+    settings.body_memory_reserved = 100 * 1000;
+    struct http_server *server = start(settings);
+    int large = dial();
+    int further = dial();
+    int small = dial();
+    send_most_of_a_large_body(large);
+    say(small, "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nfirst");
+    CHECK(hear(small, "first", 1)); /* by one thread in turn: the large one is in */
+    send_most_of_a_large_body(further);
+    CHECK(hear(further, "HTTP/1.1 503 ", 1));
+    say(small, "POST /echo HTTP/1.1\r\nContent-Length: 6\r\n\r\nsecond");
+    CHECK(hear(small, "second", 1));
+    char rest[10 * 1000 + 1] = "";
+    memset(rest, 'y', sizeof(rest) - 1);
+    say(large, rest);
+    CHECK(hear(large, "HTTP/1.1 200 ", 1));
+    close(further);
+    further = dial(); /* there is room again */
+    send_most_of_a_large_body(further);
+    say(further, rest);
+    CHECK(hear(further, "HTTP/1.1 200 ", 1));
+    close(large);
+    close(further);
+    close(small);
+    http_server_free(server);
+}
+
 TEST(a_slow_request_is_408)
 {
     struct http_server_settings settings = standard;
@@ -488,7 +529,8 @@ HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_an
               T(deep_pipelines_do_not_recurse), T(a_client_that_leaves_early_harms_nobody),
               T(a_half_closed_client_still_gets_its_answer),
               T(head_has_the_length_but_not_the_body),
-              T(a_body_that_is_refused_still_gets_its_reason), T(a_slow_request_is_408),
+              T(a_body_that_is_refused_still_gets_its_reason),
+              T(a_body_without_room_is_503_and_small_ones_still_pass), T(a_slow_request_is_408),
               T(an_idle_connection_is_closed_without_a_word),
               T(at_the_limit_the_longest_idle_connection_makes_room),
               T(without_an_idle_connection_the_new_one_is_refused),
