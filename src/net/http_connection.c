@@ -178,9 +178,16 @@ static void wipe_ahead(struct http_connection *connection)
     buf_clear(&connection->ahead);
 }
 
+static void forget_unsent(struct http_connection *connection)
+{
+    atomic_fetch_sub(&connection->loop->server->unsent, connection->unsent);
+    connection->unsent = 0;
+}
+
 static void connection_free(struct http_connection *connection)
 {
     list_remove(connection);
+    forget_unsent(connection);
     count_state(connection->loop->server, connection->state, false);
     http_parser_free(connection->parser);
     wipe_ahead(connection);
@@ -287,7 +294,18 @@ static bool send_out(struct http_connection *connection)
     }
     buf_free(out);
     connection->out_done = 0;
+    forget_unsent(connection);
     return true;
+}
+
+/* Counts a response that its client does not take at once. False: all that wait together take too
+ * much memory. A single one may be of any size. */
+static bool keep_unsent(struct http_connection *connection)
+{
+    struct http_server *server = connection->loop->server;
+    connection->unsent = connection->out.size;
+    size_t others = atomic_fetch_add(&server->unsent, connection->unsent);
+    return others == 0 || others + connection->unsent <= server->settings.response_memory_max;
 }
 
 /* Lets the loop send the rest when the socket has room again. */
@@ -297,7 +315,7 @@ static enum standing wait_writable(struct http_connection *connection)
         connection->write_event =
             event_new(connection->loop->base, connection->fd, EV_WRITE, on_writable, connection);
     }
-    if (connection->write_event == NULL) {
+    if (connection->write_event == NULL || !keep_unsent(connection)) {
         http_connection_close(connection);
         return STANDING_GONE;
     }

@@ -165,6 +165,25 @@ static bool wait_until(size_t (*count)(void), size_t wanted)
     return count() == wanted;
 }
 
+static bool wait_for_requests(struct http_server *server, uint64_t wanted)
+{
+    for (int i = 0; i < PATIENCE_MS && http_server_counts(server).requests < wanted; i++) {
+        usleep(1000);
+    }
+    return http_server_counts(server).requests == wanted;
+}
+
+/* Takes a /large response: true when it ends before it is whole. */
+static bool is_closed_in_the_middle(int fd)
+{
+    static char piece[64 * 1024];
+    size_t size = 0;
+    for (ssize_t got = 1; got > 0; size += got > 0 ? (size_t)got : 0) {
+        got = recv(fd, piece, sizeof(piece), 0);
+    }
+    return size < LARGE;
+}
+
 TEST(a_connection_serves_many_requests)
 {
     struct http_server *server = start(standard);
@@ -413,6 +432,39 @@ TEST(a_large_response_waits_for_a_slow_reader)
     http_server_free(server);
 }
 
+TEST(responses_that_nobody_takes_are_bounded_in_memory)
+{
+    struct http_server_settings settings = standard;
+    settings.loops = 1;
+    settings.response_memory_max = 2 * LARGE;
+    struct http_server *server = start(settings);
+    int deaf[3];
+    for (size_t i = 0; i < 3; i++) {
+        deaf[i] = dial();
+        say(deaf[i], "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n");
+    }
+    /* Two are over the limit by their heads: who is first stays, the others have to go. */
+    CHECK(wait_for_requests(server, 3));
+    for (int i = 0; i < PATIENCE_MS && http_server_counts(server).connections_open > 1; i++) {
+        usleep(1000);
+    }
+    CHECK(http_server_counts(server).connections_open == 1);
+    size_t cut = 0;
+    for (size_t i = 0; i < 3; i++) {
+        cut += is_closed_in_the_middle(deaf[i]);
+    }
+    CHECK(cut == 2);
+    int later = dial(); /* there is room again */
+    say(later, "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n");
+    CHECK(wait_for_requests(server, 4));
+    CHECK(!is_closed_in_the_middle(later));
+    for (size_t i = 0; i < 3; i++) {
+        close(deaf[i]);
+    }
+    close(later);
+    http_server_free(server);
+}
+
 TEST(a_reader_that_never_reads_is_dropped)
 {
     struct http_server_settings settings = standard;
@@ -534,7 +586,9 @@ HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_an
               T(an_idle_connection_is_closed_without_a_word),
               T(at_the_limit_the_longest_idle_connection_makes_room),
               T(without_an_idle_connection_the_new_one_is_refused),
-              T(a_large_response_waits_for_a_slow_reader), T(a_reader_that_never_reads_is_dropped),
+              T(a_large_response_waits_for_a_slow_reader),
+              T(responses_that_nobody_takes_are_bounded_in_memory),
+              T(a_reader_that_never_reads_is_dropped),
               T(a_drain_answers_what_is_under_way_and_takes_nothing_new),
               T(addresses_that_cannot_be_had_are_refused),
               T(a_stopped_server_calls_no_handler_for_what_was_sent_ahead),
