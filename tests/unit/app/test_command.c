@@ -46,7 +46,7 @@ static void make_line(struct line *line, const char *const words[WORDS])
 static const char *read_line(const char *const words[WORDS])
 {
     static char text[DETAIL_SIZE + 128];
-    struct line line;
+    static struct line line; /* what was given points into it */
     struct detail detail = { "" };
     make_line(&line, words);
     struct result read = command_read_options(line.count, line.words, options, OPTIONS, &detail);
@@ -137,7 +137,7 @@ static char said[DETAIL_SIZE + 128];
 
 static struct config *configure(const char *const words[WORDS])
 {
-    struct line line;
+    static struct line line; /* what was given points into it */
     struct detail detail = { "" };
     struct config *config = NULL;
     make_line(&line, words);
