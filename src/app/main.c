@@ -14,7 +14,7 @@ static const struct {
 } commands[] = {
     { "server", command_server, "answer signing requests (this is the signer)" },
     { "slashing", command_slashing, "import, export and check slashing protection data" },
-    { "bench", command_bench, "measure this machine, or a running signer" },
+    { "bench", command_bench, "measure what a signature costs on this machine" },
     { "version", command_version, "say which version this is" },
 };
 

@@ -11,7 +11,9 @@
 
 enum {
     WRITE_TIMEOUT_SECONDS = 30,
-    BODY_MEMORY_FACTOR = 16, /* so many bodies of the largest size at once */
+    BODY_MEMORY_FACTOR = 16,              /* so many bodies of the largest size at once … */
+    SMALL_BODY_MEMORY = 64 * 1024 * 1024, /* … and, beside them, 8 KiB for each of 8192 requests */
+    RESPONSE_MEMORY = 256 * 1024 * 1024,  /* of responses that clients do not take */
     TASK_THREADS = 4,
     TASK_QUEUE = 1024,
     CPUS_PER_LOOP = 8, /* one event-loop thread keeps so many signing CPUs busy */
@@ -147,7 +149,9 @@ static struct result open_http(struct stack *stack, struct detail *detail)
         .loops = loop_count(settings),
         .connections_max = settings->server.max_connections,
         .body_max = settings->server.max_body_bytes,
-        .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR,
+        .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR + SMALL_BODY_MEMORY,
+        .body_memory_reserved = SMALL_BODY_MEMORY,
+        .response_memory_max = RESPONSE_MEMORY,
         .idle_timeout_s = (unsigned)settings->server.idle_timeout_seconds,
         .request_timeout_s = (unsigned)settings->server.request_timeout_seconds,
         .write_timeout_s = WRITE_TIMEOUT_SECONDS,

@@ -8,10 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-    FIELD_NAME_MAX = 32,
-    BODY_AT_ONCE_MAX = 64 * 1024, /* a longer body gets its memory as it arrives */
-};
+enum { FIELD_NAME_MAX = 32 };
 
 /* The header fields that somebody asks for. */
 enum field { FIELD_OTHER, FIELD_ACCEPT, FIELD_CONTENT_TYPE, FIELD_AUTHORIZATION, FIELD_EXPECT };
@@ -20,6 +17,7 @@ struct http_parser {
     llhttp_t native;
     struct http_body_budget *budget;
     struct http_request *request; /* NULL between requests */
+    size_t announced;             /* Content-Length; 0 without */
     size_t target_size;
     size_t head_size;
     size_t field_count;
@@ -43,6 +41,7 @@ static int on_message_begin(llhttp_t *native)
 {
     struct http_parser *parser = native->data;
     parser->request = calloc(1, sizeof(*parser->request));
+    parser->announced = 0;
     parser->target_size = 0;
     parser->head_size = 0;
     parser->field_count = 0;
@@ -173,7 +172,8 @@ static int on_header_field_complete(llhttp_t *native)
     if (++parser->field_count > HTTP_FIELDS_MAX) {
         return refuse(parser, 431, "more than 100 header fields");
     }
-    parser->field = find_field(parser);
+    /* What stands behind a chunked body is none of the header's (RFC 9110, 6.5.1). */
+    parser->field = (native->flags & F_TRAILING) != 0 ? FIELD_OTHER : find_field(parser);
     parser->field_name_size = 0;
     size_t max = 0;
     const char *value = field_value(parser, &max);
@@ -191,6 +191,13 @@ static int on_header_value(llhttp_t *native, const char *at, size_t size)
     struct http_parser *parser = native->data;
     int refused = count_head(parser, size);
     return refused != 0 ? refused : append_value(parser, at, size);
+}
+
+/* They would else be the one thing that a client may send without end. */
+static int on_chunk_extension(llhttp_t *native, const char *at, size_t size)
+{
+    (void)at;
+    return count_head(native->data, size);
 }
 
 static enum http_method method_of(const llhttp_t *native)
@@ -229,6 +236,7 @@ static int on_headers_complete(llhttp_t *native)
     if (native->content_length > parser->budget->body_max) {
         return refuse(parser, 413, "the body is longer than server.max_body_bytes");
     }
+    parser->announced = native->content_length;
     if (parser->expect[0] != '\0' && strcasecmp(parser->expect, "100-continue") != 0) {
         return refuse(parser, 417, "the only expectation known is 100-continue");
     }
@@ -239,11 +247,19 @@ static int on_headers_complete(llhttp_t *native)
     return 0;
 }
 
+/* Bytes that a body of this capacity must leave to small ones: large bodies must not keep ordinary
+ * requests out. */
+static size_t untouchable(const struct http_body_budget *budget, size_t capacity)
+{
+    return capacity > HTTP_BODY_SMALL_MAX + 1 ? budget->reserved : 0;
+}
+
 static bool take_budget(struct http_body_budget *budget, size_t size)
 {
+    size_t untouched = untouchable(budget, size);
     size_t left = atomic_load(&budget->left);
     do {
-        if (size > left) {
+        if (left < untouched || size > left - untouched) {
             return false;
         }
     } while (!atomic_compare_exchange_weak(&budget->left, &left, left - size));
@@ -259,17 +275,19 @@ static void wipe_body(struct http_request *request, struct http_body_budget *bud
     }
 }
 
-static size_t next_capacity(const llhttp_t *native, size_t capacity, size_t needed)
+/* A small body gets what it announced at once; others grow, never past the longest body. */
+static size_t next_capacity(const struct http_parser *parser, size_t needed)
 {
+    size_t capacity = parser->request->body_capacity;
     if (capacity == 0) {
-        /* What is left of Content-Length at the first piece: all of it. */
-        size_t announced = (native->flags & F_CHUNKED) != 0 ? 0 : native->content_length;
-        capacity = announced < BODY_AT_ONCE_MAX ? announced + 1 : BODY_AT_ONCE_MAX;
+        bool small = parser->announced <= HTTP_BODY_SMALL_MAX;
+        capacity = (small ? parser->announced : HTTP_BODY_SMALL_MAX) + 1;
     }
     while (capacity < needed) {
         capacity *= 2;
     }
-    return capacity;
+    size_t most = parser->budget->body_max + 1;
+    return capacity < most ? capacity : most;
 }
 
 /* Makes room for `extra` more bytes of body and a NUL. */
@@ -280,9 +298,9 @@ static int reserve_body(struct http_parser *parser, size_t extra)
     if (needed <= request->body_capacity) {
         return 0;
     }
-    size_t capacity = next_capacity(&parser->native, request->body_capacity, needed);
+    size_t capacity = next_capacity(parser, needed);
     if (!take_budget(parser->budget, capacity)) {
-        return refuse(parser, 503, "too many large bodies at once; try again");
+        return refuse(parser, 503, "too many large requests at once; try again");
     }
     char *body = calloc(1, capacity);
     if (body == NULL) {
@@ -328,6 +346,8 @@ static llhttp_settings_t callbacks = {
     .on_header_field_complete = on_header_field_complete,
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
+    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_value = on_chunk_extension,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
@@ -409,6 +429,7 @@ struct http_response http_parser_refusal(const struct http_parser *parser)
                  llhttp_get_error_reason(&parser->native));
         response = http_error(400, text);
     }
+    response.retry_after_seconds = response.status == 503 ? 1 : 0;
     response.close = true;
     return response;
 }

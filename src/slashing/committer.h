@@ -41,8 +41,9 @@ void committer_submit(struct committer *committer, struct pending_check *pending
 /* Makes the check urgent unless its commit has begun. It must not have been decided. Any thread. */
 void committer_urge(struct committer *committer, struct pending_check *pending);
 
-/* Runs `run` on the committer's thread after all checks submitted before, waits for it and hands on
- * its result. For imports, exports, pruning. Any thread but the committer's. */
+/* Runs `run` on the committer's thread after all checks submitted before, and however many come
+ * after, waits for it and hands on its result. For imports, exports, pruning. Any thread but the
+ * committer's. */
 RESULT committer_call(struct committer *committer,
                       struct result (*run)(struct slashing_store *store, void *context),
                       void *context);
