@@ -1,5 +1,6 @@
-"""POST /api/v1/eth2/sign: every type of the remote signing API gives the signature of a root that is computed here, and
-whatever is wrong with a request gives a code and a reason, and leaves no trace. Facts: signers.md sections 1, 2 and 4."""
+"""POST /api/v1/eth2/sign: every type of the remote signing API gives the signature of a root that is computed here,
+and whatever is wrong with a request gives a code and a reason, and leaves no trace. Facts: signers.md sections 1, 2
+and 4."""
 import copy
 import itertools
 import json
@@ -309,6 +310,22 @@ def test_highest_numbers_are_signed(shared, start):
     assert verifies(signer.pubkeys[0], root, signature_of(signer.sign(vote)))
     vote["attestation"]["index"] = "1"
     refused(signer.sign(vote), 412, str(top))
+
+
+def test_the_longest_body_is_signed_and_one_byte_more_is_413(start):
+    signer = start(keys=[0], settings={"server.max_body_bytes": 65536})
+    text = json.dumps(RANDAO.body(EPOCH))
+    path = f"/api/v1/eth2/sign/{signer.pubkeys[0]}"
+    whole = text + " " * (65536 - len(text))
+    assert signer.post(path, whole).status == 200
+    refused(signer.post(path, whole + " "), 413, "max_body_bytes")
+    with wire.Wire(signer.port) as connection:  # the same where the length is not said beforehand
+        chunks = ["Transfer-Encoding: chunked"]
+        sent = wire.request("POST", path, wire.chunked(whole.encode(), 5000), chunks)
+        assert connection.send(sent).response().status == 200
+        sent = wire.request("POST", path, wire.chunked(whole.encode() + b" ", 5000), chunks)
+        assert connection.send(sent).response().status == 413
+        assert connection.is_closed()
 
 
 def test_a_fork_info_where_none_is_needed_does_not_matter(shared):
