@@ -8,7 +8,8 @@ import typing
 
 import pytest
 import ssz
-from signer import BINARY, EPOCH, Signer, verifies
+from shared_signer import shared_signer
+from signer import BINARY, EPOCH, verifies
 from signing_cases import BY_NAME, MAINNET, VERSION, filler, fork_info
 from wire import Wire, chunked, request
 
@@ -17,9 +18,7 @@ JSON, TEXT = "application/json; charset=utf-8", "text/plain; charset=utf-8"
 
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory):
-    signer = Signer(folder=tmp_path_factory.mktemp("wire"), keys=[0, 1])
-    yield signer.start()
-    signer.kill()
+    yield from shared_signer(tmp_path_factory, keys=[0, 1])
 
 
 @pytest.fixture

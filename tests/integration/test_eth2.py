@@ -5,7 +5,8 @@ import subprocess
 import pytest
 import wire
 from keystores import interop_secret, make_keystore
-from signer import BINARY, EPOCH, Signer, attestation, block, pubkey_of, randao
+from shared_signer import shared_signer
+from signer import BINARY, EPOCH, attestation, block, pubkey_of, randao
 
 KEYS, WATERMARK = "/api/v1/eth2/publicKeys", "/api/v1/eth2/highWatermark"
 JSON = "application/json; charset=utf-8"
@@ -14,9 +15,7 @@ JSON = "application/json; charset=utf-8"
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory):
     """A signer for those who only look."""
-    signer = Signer(folder=tmp_path_factory.mktemp("eth2"), keys=[0, 1])
-    yield signer.start()
-    signer.kill()
+    yield from shared_signer(tmp_path_factory, keys=[0, 1])
 
 
 def listed(signer, **options) -> list[str]:

@@ -5,7 +5,8 @@ import re
 
 import openapi
 import pytest
-from signer import EPOCH, GENESIS_ROOTS, ROOT, Answer, Signer, attestation, fork_info, randao
+from shared_signer import shared_signer
+from signer import EPOCH, GENESIS_ROOTS, ROOT, Answer, attestation, fork_info, randao
 from signing_cases import CASES
 from wire import Wire, request
 
@@ -15,9 +16,7 @@ SIGN = "/api/v1/eth2/sign/{identifier}"
 
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory):
-    signer = Signer(folder=tmp_path_factory.mktemp("openapi"), keys=[0], settings={"http.key_manager_api.enabled": True})
-    yield signer.start()
-    signer.kill()
+    yield from shared_signer(tmp_path_factory, keys=[0], settings={"http.key_manager_api.enabled": True})
 
 
 def documented() -> set[tuple[str, str]]:

@@ -11,7 +11,8 @@ import re
 import pytest
 import ssz
 import wire
-from signer import EPOCH, GENESIS_ROOTS, ROOT, Signer, verifies
+from shared_signer import shared_signer
+from signer import EPOCH, GENESIS_ROOTS, ROOT, verifies
 from signing_cases import BY_NAME, CASES, MAINNET, NEW, OLD, VERSION, filler, fork_info, last_slot
 
 VECTORS = pathlib.Path(os.environ.get("CHAMBER_VECTORS", ROOT.parent / "shared" / "vectors"))
@@ -23,9 +24,7 @@ FAR_KEY = "0x" + "ab" * 48
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """One signer for all cases here: they take ever higher epochs, so that none is in another's way."""
-    signer = Signer(folder=tmp_path_factory.mktemp("sign"), keys=[0, 1])
-    yield signer.start()
-    signer.kill()
+    yield from shared_signer(tmp_path_factory, keys=[0, 1])
 
 
 @pytest.fixture
