@@ -352,9 +352,12 @@ def test_a_body_that_is_too_long_is_refused_instead_of_asked_for(signer):
 
 def test_http_1_0_knows_no_100_continue(signer, epoch):
     text = json.dumps(BY_NAME["RANDAO_REVEAL"].body(epoch)).encode()
-    with Wire(signer.port) as connection:
+    with Wire(signer.port) as connection, Wire(signer.port) as other:
         connection.send(request("POST", post(signer), b"", ["Expect: 100-continue", f"Content-Length: {len(text)}"],
                                 "HTTP/1.0"))
+        for _ in range(2):  # until the loop that both share has seen the head
+            assert other.send(request("GET", "/upcheck")).response().status == 200
+        assert connection.is_silent()
         connection.send(text)
         assert connection.response().status == 200
         assert connection.is_closed()
