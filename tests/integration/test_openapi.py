@@ -112,7 +112,7 @@ def overloaded(start) -> int:
         connection.socket.close()
     assert int(response.field("Retry-After")) >= 1
     assert json.loads(response.body)["code"] == 503
-    assert small.sign(randao(EPOCH)).status == 200
+    small.wait_for(lambda: small.sign(randao(EPOCH)).status == 200)
     return 503
 
 
@@ -159,3 +159,14 @@ def test_errors_of_any_request_have_the_documented_shape(signer):
             assert error["code"] == response.status and error["message"]
             assert response.field("Content-Type") == "application/json; charset=utf-8"
             assert response.field("Connection") == "close" and connection.is_closed()
+
+
+def test_every_response_has_a_request_id_of_its_own(signer):
+    """As the document's first lines promise, also where there was no whole request."""
+    ids = set()
+    for data in [request("GET", "/upcheck"), request("GET", "/nothing"), request("PUT", "/upcheck"),
+                 request("POST", path_of(SIGN, signer), b"{}"), request("BREW", "/upcheck"), b"no HTTP\r\n\r\n",
+                 request("POST", path_of(SIGN, signer), fields=["Content-Length: 10485761"])]:
+        with Wire(signer.port) as connection:
+            ids.add(connection.send(data).response().field("X-Request-Id"))
+    assert len(ids) == 7 and None not in ids
