@@ -654,6 +654,24 @@ def test_slashable_attestations_are_412_and_say_what_is_in_the_way(shared, epoch
     assert vote(start + 7, start + 8).status == 200
 
 
+@pytest.mark.parametrize("name, member", [("BLOCK_V2 FULU", ("beacon_block", "block_header", "state_root")),
+                                          ("ATTESTATION", ("attestation", "beacon_block_root"))])
+def test_of_messages_that_race_and_exclude_each_other_one_is_signed(shared, epoch, name, member):
+    """Every message twice, each over a connection of its own, all sent before any answer is read."""
+    path = f"/api/v1/eth2/sign/{shared.pubkeys[0]}"
+    bodies = [with_value(BY_NAME[name].body(epoch), *member, value=filler(str(i // 2))) for i in range(40)]
+    connections = [wire.Wire(shared.port) for _ in bodies]
+    for connection, body in zip(connections, bodies):
+        connection.send(wire.request("POST", path, json.dumps(body).encode()))
+    responses = [connection.response() for connection in connections]
+    for connection in connections:
+        connection.socket.close()
+    assert {response.status for response in responses} == {200, 412}
+    signed = [i for i, response in enumerate(responses) if response.status == 200]
+    assert len(signed) == 2 and signed[0] // 2 == signed[1] // 2  # the very same message
+    assert responses[signed[0]].body == responses[signed[1]].body
+
+
 def test_the_bytes_of_a_412(shared, epoch):
     path = f"/api/v1/eth2/sign/{shared.pubkeys[0]}"
     assert shared.sign(BLOCK.body(epoch)).status == 200
