@@ -124,6 +124,69 @@ def change(value, place) -> bool:
     return True
 
 
+def with_object(case, epoch: int, thing: dict) -> tuple[dict, str]:
+    """A case's request for another object, and its root."""
+    case = case._replace(make=lambda _: thing)
+    return case.body(epoch), case.signing_root(epoch)
+
+
+def check_signed(signer, request: tuple[dict, str]) -> None:
+    body, root = request
+    assert verifies(signer.pubkeys[0], root, signature_of(signer.sign(body | {"signingRoot": root})))
+
+
+# Where trees grow: at powers of two, and progressive ones at 1, 1 + 4, 1 + 4 + 16, …
+EDGES = [0, 1, 2, 3, 4, 5, 6, 20, 21, 22, 84, 85, 86]
+
+
+@pytest.mark.parametrize("count", EDGES)
+def test_lists_of_every_length_have_their_root(shared, epoch, count):
+    block = BY_NAME["BLOCK"].make(epoch)
+    block["body"]["attestations"] = [block["body"]["attestations"][0]] * count
+    block["body"]["attester_slashings"][0]["attestation_1"]["attesting_indices"] = [str(i) for i in range(count)]
+    check_signed(shared, with_object(BY_NAME["BLOCK"], epoch, block))
+    bid = BY_NAME["EXECUTION_PAYLOAD_BID execution_payload_bid bare"]
+    thing = bid.make(epoch) | {"blob_kzg_commitments": [filler(f"kzg {i}", 48) for i in range(count)]}
+    check_signed(shared, with_object(bid, epoch, thing))
+    envelope = BY_NAME["EXECUTION_PAYLOAD_ENVELOPE execution_payload_envelope bare"]
+    thing = envelope.make(epoch)
+    thing["payload"]["transactions"] = [filler("transaction", i) for i in range(count)]
+    thing["payload"]["block_access_list"] = filler("accesses", 32 * count)
+    thing["payload"]["extra_data"] = filler("extra", min(count, 32))
+    check_signed(shared, with_object(envelope, epoch, thing))
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 255, 256, 257, 511, 512, 1279, 1280, 1281, 2047, 2048])
+@pytest.mark.parametrize("name", ["bare, before Electra", "FULU", "GLOAS"])
+def test_bitlists_of_every_length_have_their_root(shared, length, name):
+    case = BY_NAME[f"AGGREGATE_AND_PROOF {name}"]
+    ones = (1 << length + 1) - 1  # all set, and the one that ends the list
+    for bits in [ones, 1 << length, ones // 3 | 1 << length]:
+        thing = case.make(EPOCH)
+        thing["aggregate"]["aggregation_bits"] = "0x" + bits.to_bytes(length // 8 + 1, "little").hex()
+        check_signed(shared, with_object(case, EPOCH, thing))
+
+
+def test_the_largest_block_of_the_first_fork_is_signed(shared, epoch):
+    block = BY_NAME["BLOCK"].make(epoch)
+    body = block["body"]
+    vote = body["attestations"][0] | {"aggregation_bits": filler("bits", 256) + "01"}
+    slashing = body["attester_slashings"][0]
+    for half in slashing.values():
+        half["attesting_indices"] = [str(2**64 - 1 - i) for i in range(2048)]
+    body |= {"attestations": [vote] * 128, "attester_slashings": [slashing] * 2,
+             "proposer_slashings": body["proposer_slashings"] * 16, "deposits": body["deposits"] * 16,
+             "voluntary_exits": body["voluntary_exits"] * 16}
+    check_signed(shared, with_object(BY_NAME["BLOCK"], epoch, block))
+
+
+def test_a_payload_of_megabytes_is_signed(shared, epoch):
+    case = BY_NAME["EXECUTION_PAYLOAD_ENVELOPE execution_payload_envelope wrapped"]
+    thing = case.make(epoch)
+    thing["payload"]["transactions"] = [filler(f"transaction {i}", 1500) for i in range(1500)]
+    check_signed(shared, with_object(case, epoch, thing))
+
+
 def test_keys_sign_for_themselves_only(shared, epoch):
     case = BY_NAME["RANDAO_REVEAL"]
     signatures = [signature_of(shared.sign(case.body(epoch), pubkey)) for pubkey in shared.pubkeys]
