@@ -1,6 +1,7 @@
 """The public interchange cases of EIP-3076 as a validator client meets them: the data goes in through `slashing import`,
 the messages are asked for over HTTP, and 200 or 412 comes back: as the cases say for stores that keep every message,
-and, from a signer that has pruned all of them away, as they say for stores that keep only watermarks.
+and, from a signer that has pruned all of them away, as they say for stores that keep only watermarks. Cases of one step
+go the other way in as well, with the keys through the Key Manager API.
 
 A case names messages by slot or epochs and a signing root. Over HTTP the signer computes the root, so each of a case's
 roots stands here for one body: the same root for the same, another root for another; and where the case's data names a
@@ -15,6 +16,7 @@ import time
 
 import pytest
 import ssz
+from keystores import interop_secret, make_keystore
 from signer import BINARY, ROOT, Signer, verifies
 
 FOLDER = pathlib.Path(os.environ.get("CHAMBER_VECTORS", ROOT.parent / "shared" / "vectors")) / "eip3076"
@@ -64,7 +66,7 @@ def with_real_roots(interchange: dict, network: str) -> dict:
 class Run:
     """One case on one database."""
 
-    def __init__(self, folder: pathlib.Path, case: dict, minimal: bool):
+    def __init__(self, folder: pathlib.Path, case: dict, minimal: bool = False, keys=(0, 1, 2)):
         self.folder, self.network, self.minimal = folder, case["genesis_validators_root"], minimal
         self.column = "should_succeed" if minimal else "should_succeed_complete"
         self.stricter = STRICTER.get(case["name"], set())
@@ -75,7 +77,8 @@ class Run:
         config.write_text(f"PRESET_BASE: mainnet\nCONFIG_NAME: interchange\nSECONDS_PER_SLOT: 12\nGENESIS_TIME: "
                           f"{int(time.time()) - age * 384}\nGENESIS_FORK_VERSION: {VERSION}\n"
                           f"GENESIS_VALIDATORS_ROOT: {self.network}\n")
-        self.signer = Signer(folder=folder / "signer", keys=[0, 1, 2], settings={"network": config})
+        self.signer = Signer(folder=folder / "signer", keys=keys, settings={
+            "network": config, "http.key_manager_api.enabled": True})
 
     def slashing(self, action: str, *options: str) -> subprocess.CompletedProcess:
         command = [BINARY, "slashing", action, f"--anti-slashing-path={self.signer.database}",
@@ -122,15 +125,18 @@ class Run:
         again = self.signer.sign(body, item["pubkey"])
         assert again.status == (412 if self.minimal else 200)  # the very same, as long as it is remembered
 
-    def run_step(self, step: dict) -> None:
-        if not self.minimal and not step["blocks"] and not step["attestations"]:
-            return
-        self.signer.start()
+    def ask_all(self, step: dict) -> None:
         for item in step["blocks"]:
             self.ask("block", item, *block(self.network, item["slot"], item["signing_root"]))
         for item in step["attestations"]:
             self.ask("attestation", item, *attestation(self.network, item["source_epoch"], item["target_epoch"],
                                                        item["signing_root"]))
+
+    def run_step(self, step: dict) -> None:
+        if not self.minimal and not step["blocks"] and not step["attestations"]:
+            return
+        self.signer.start()
+        self.ask_all(step)
         self.signer.kill()  # no farewell: what was answered is on disk
 
 
@@ -167,3 +173,38 @@ def test_case(folder, name, column):
         run.signer.kill()
     if run.exported("end.json") is not None:
         assert run.slashing("check").returncode == 0
+
+
+ONE_STEP = {name: path for name, path in CASES.items() if len(json.loads(path.read_text())["steps"]) == 1}
+
+
+@pytest.mark.skipif(not CASES, reason=f"{FOLDER} is not there")
+@pytest.mark.parametrize("name", ONE_STEP)
+def test_case_through_the_key_manager(folder, name):
+    """The data comes with the keys. A key whose data contradicts itself is not taken, so that nothing is signed."""
+    case = json.loads(CASES[name].read_text())
+    step = case["steps"][0]
+    run = Run(folder, case, keys=())
+    try:
+        run.signer.start()
+        answer = run.signer.post("/eth/v1/keystores", {
+            "keystores": [make_keystore(interop_secret(i), "password") for i in range(3)],
+            "passwords": ["password"] * 3,
+            "slashing_protection": json.dumps(with_real_roots(step["interchange"], run.network))})
+        loaded = run.signer.get("/api/v1/eth2/publicKeys").json
+        if not step["should_succeed"]:
+            assert answer.status == 400 and loaded == []
+            return
+        assert answer.status == 200
+        statuses = [item["status"] for item in answer.json["data"]]
+        assert len(loaded) == statuses.count("imported")
+        if not step["contains_slashable_data"]:
+            assert statuses == ["imported"] * 3
+        assert set(statuses) <= {"imported", "error"}
+        for item in [*step["blocks"], *step["attestations"]]:
+            if item["pubkey"] not in loaded:
+                assert run.signer.sign(block(run.network, "1", "0x" + "00" * 32)[0], item["pubkey"]).status == 404
+        run.ask_all({kind: [item for item in step[kind] if item["pubkey"] in loaded]
+                     for kind in ["blocks", "attestations"]})
+    finally:
+        run.signer.kill()

@@ -236,7 +236,7 @@ def test_voluntary_exits_are_tolerant_of_what_clients_send(shared, at, previous,
 
 # ---------------------------------------------------------------------------------- numbers and networks
 
-def test_highest_numbers_are_signed(shared, start):
+def test_highest_numbers_are_signed(start):
     """Slots and epochs are full 64-bit numbers. On a signer of its own: nothing is above them afterwards."""
     signer = start(keys=[0])
     top = 2**64 - 1
