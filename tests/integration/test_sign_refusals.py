@@ -327,3 +327,48 @@ def test_the_bytes_of_a_412(shared, epoch):
             assert response.body == (b'{"code":412,"message":"slashing protection: another block was signed for this '
                                      b'slot (slot %s)"}' % last_slot(epoch).encode())
         assert connection.is_silent()
+
+
+# ----------------------------------------------------------------------------------------------- overload
+
+def find_room(signer, body: dict):
+    """The answer to a request that was not turned away."""
+    answer = signer.sign(body)
+    return None if answer.status == 503 else answer
+
+
+def test_an_overloaded_signer_refuses_at_once_signs_no_two_and_still_says_that_it_is_up(start):
+    """One request may wait; a hundred come, for blocks of one slot that exclude each other. Chance says which of them
+    are turned away, and not one of those leaves a trace."""
+    signer = start(keys=[0], settings={"signing.queue_limit": 1, "signing.workers": 1})
+    path = f"/api/v1/eth2/sign/{signer.pubkeys[0]}"
+    connections = [wire.Wire(signer.port) for _ in range(50)]
+    rounds = iter(range(1000))
+
+    def some_are_turned_away() -> bool:
+        at = next(rounds)
+        bodies = [with_value(BLOCK.body(EPOCH + at), "beacon_block", "block_header", "state_root", value=filler(str(i)))
+                  for i in range(50)]
+        for connection, body in zip(connections, bodies):
+            connection.send(wire.request("POST", path, json.dumps(body).encode()) + wire.request("GET", "/upcheck"))
+        signed = []
+        statuses = set()
+        for i, connection in enumerate(connections):
+            response = connection.response()
+            statuses.add(response.status)
+            signed += [i] if response.status == 200 else []
+            if response.status == 503:
+                assert int(response.field("Retry-After")) >= 1 and response.field("Connection") is None
+                assert json.loads(response.body) == {"code": 503, "message": json.loads(response.body)["message"]}
+            assert connection.response().body == b"OK"
+        assert statuses <= {200, 412, 503} and len(signed) <= 1
+        if 503 not in statuses or not signed:
+            return False
+        for i in {0, 1, 2, *signed}:  # later, when there is room, the one that was signed is so again, and no other
+            answer = signer.wait_for(lambda body=bodies[i]: find_room(signer, body))
+            assert answer.status == (200 if i in signed else 412)
+        return True
+
+    signer.wait_for(some_are_turned_away)
+    for connection in connections:
+        connection.socket.close()
