@@ -8,10 +8,10 @@ import typing
 
 import pytest
 import ssz
+from raw_http import Wire, chunked, request
 from shared_signer import shared_signer
 from signer import BINARY, EPOCH, verifies
 from signing_cases import BY_NAME, MAINNET, VERSION, filler, fork_info
-from wire import Wire, chunked, request
 
 JSON, TEXT = "application/json; charset=utf-8", "text/plain; charset=utf-8"
 

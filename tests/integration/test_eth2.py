@@ -3,7 +3,7 @@ import json
 import subprocess
 
 import pytest
-import wire
+import raw_http
 from keystores import interop_secret, make_keystore
 from shared_signer import shared_signer
 from signer import BINARY, EPOCH, attestation, block, pubkey_of, randao
@@ -84,15 +84,15 @@ def test_listing_signs_and_changes_nothing(signer):
 
 @pytest.mark.parametrize("path, body", [(KEYS, b"["), (WATERMARK, b"{}")])
 def test_only_get_and_head(quiet, path, body):
-    with wire.Wire(quiet.port) as connection:
-        whole = connection.send(wire.request("GET", path)).response()
+    with raw_http.Wire(quiet.port) as connection:
+        whole = connection.send(raw_http.request("GET", path)).response()
         assert whole.status == 200 and whole.body.startswith(body)
-        head = connection.send(wire.request("HEAD", path)).response(with_body=False)
+        head = connection.send(raw_http.request("HEAD", path)).response(with_body=False)
         assert (head.status, head.field("Content-Type")) == (200, JSON)
         assert head.field("Content-Length") == str(len(whole.body))
         assert connection.is_silent()
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]:
-            response = connection.send(wire.request(method, path, b"{}")).response()
+            response = connection.send(raw_http.request(method, path, b"{}")).response()
             assert (response.status, response.field("Allow")) == (405, "GET, HEAD")
             assert json.loads(response.body)["code"] == 405
 

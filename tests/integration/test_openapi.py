@@ -5,10 +5,10 @@ import re
 
 import openapi
 import pytest
+from raw_http import Wire, request
 from shared_signer import shared_signer
 from signer import EPOCH, GENESIS_ROOTS, ROOT, Answer, attestation, fork_info, randao
 from signing_cases import CASES
-from wire import Wire, request
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 SIGN = "/api/v1/eth2/sign/{identifier}"

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-import wire
+import raw_http
 from sign_checks import FAR_KEY, JSON, TEXT, epoch, refused, shared, signature_of  # two of them are fixtures
 from signer import EPOCH, verifies
 from signing_cases import BY_NAME, fork_info
@@ -47,9 +47,9 @@ def test_accept_chooses_json_or_bare_text(shared, accept, content_type):
 def test_several_accept_fields_count_as_one(shared):
     path = f"/api/v1/eth2/sign/{shared.pubkeys[0]}"
     body = json.dumps(BY_NAME["RANDAO_REVEAL"].body(EPOCH)).encode()
-    with wire.Wire(shared.port) as connection:
+    with raw_http.Wire(shared.port) as connection:
         fields = ["Accept: text/plain", "Accept: application/json"]
-        assert connection.send(wire.request("POST", path, body, fields)).response().field("Content-Type") == JSON
+        assert connection.send(raw_http.request("POST", path, body, fields)).response().field("Content-Type") == JSON
 
 
 @pytest.mark.parametrize("accept", [None, "text/plain", "application/json"])
@@ -102,11 +102,11 @@ def test_the_longest_body_is_signed_and_one_byte_more_is_413(start):
     whole = text + " " * (65536 - len(text))
     assert signer.post(path, whole).status == 200
     refused(signer.post(path, whole + " "), 413, "max_body_bytes")
-    with wire.Wire(signer.port) as connection:  # the same where the length is not said beforehand
+    with raw_http.Wire(signer.port) as connection:  # the same where the length is not said beforehand
         chunks = ["Transfer-Encoding: chunked"]
-        sent = wire.request("POST", path, wire.chunked(whole.encode(), 5000), chunks)
+        sent = raw_http.request("POST", path, raw_http.chunked(whole.encode(), 5000), chunks)
         assert connection.send(sent).response().status == 200
-        sent = wire.request("POST", path, wire.chunked(whole.encode() + b" ", 5000), chunks)
+        sent = raw_http.request("POST", path, raw_http.chunked(whole.encode() + b" ", 5000), chunks)
         assert connection.send(sent).response().status == 413
         assert connection.is_closed()
 
@@ -116,8 +116,8 @@ def test_the_longest_body_is_signed_and_one_byte_more_is_413(start):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_other_methods_are_405_and_say_which_is_allowed(shared, method):
     path = f"/api/v1/eth2/sign/{shared.pubkeys[0]}"
-    with wire.Wire(shared.port) as connection:
-        connection.send(wire.request(method, path, b"" if method in ("GET", "HEAD") else b"{}"))
+    with raw_http.Wire(shared.port) as connection:
+        connection.send(raw_http.request(method, path, b"" if method in ("GET", "HEAD") else b"{}"))
         response = connection.response(with_body=method != "HEAD")
         assert response.status == 405
         assert response.field("Allow") == "POST"
@@ -146,8 +146,8 @@ def test_one_connection_carries_many_requests_and_errors_do_not_end_it(shared):
 ])
 def test_connections_stay_open_as_the_client_asks(shared, version, fields, stays):
     path, body = f"/api/v1/eth2/sign/{shared.pubkeys[0]}", json.dumps(RANDAO.body(EPOCH)).encode()
-    with wire.Wire(shared.port) as connection:
-        message = wire.request("POST", path, body, fields, version)
+    with raw_http.Wire(shared.port) as connection:
+        message = raw_http.request("POST", path, body, fields, version)
         first = connection.send(message).response()
         assert (first.version, first.status) == ("HTTP/1.1", 200)
         assert re.fullmatch(rb"0x[0-9a-f]{192}", first.body)
@@ -161,8 +161,8 @@ def test_connections_stay_open_as_the_client_asks(shared, version, fields, stays
 def test_requests_sent_ahead_are_answered_in_order(shared):
     path = f"/api/v1/eth2/sign/{shared.pubkeys[0]}"
     bodies = [RANDAO.body(EPOCH + i) for i in range(10)]
-    with wire.Wire(shared.port) as connection:
-        connection.send(b"".join(wire.request("POST", path, json.dumps(body).encode()) for body in bodies))
+    with raw_http.Wire(shared.port) as connection:
+        connection.send(b"".join(raw_http.request("POST", path, json.dumps(body).encode()) for body in bodies))
         for i in range(len(bodies)):
             response = connection.response()
             assert response.status == 200

@@ -3,8 +3,8 @@ signers.md sections 1 to 3, docs/adr/0004."""
 import json
 
 import pytest
+import raw_http
 import ssz
-import wire
 from sign_checks import (FAR_KEY, JSON, epoch, exit_body, refused, shared, signature_of,  # two of them are fixtures
                          with_value, without)
 from signer import EPOCH, GENESIS_ROOTS, verifies
@@ -301,9 +301,9 @@ def test_of_messages_that_race_and_exclude_each_other_one_is_signed(shared, epoc
     """Every message twice, each over a connection of its own, all sent before any answer is read."""
     path = f"/api/v1/eth2/sign/{shared.pubkeys[0]}"
     bodies = [with_value(BY_NAME[name].body(epoch), *member, value=filler(str(i // 2))) for i in range(40)]
-    connections = [wire.Wire(shared.port) for _ in bodies]
+    connections = [raw_http.Wire(shared.port) for _ in bodies]
     for connection, body in zip(connections, bodies):
-        connection.send(wire.request("POST", path, json.dumps(body).encode()))
+        connection.send(raw_http.request("POST", path, json.dumps(body).encode()))
     responses = [connection.response() for connection in connections]
     for connection in connections:
         connection.socket.close()
@@ -317,9 +317,9 @@ def test_the_bytes_of_a_412(shared, epoch):
     path = f"/api/v1/eth2/sign/{shared.pubkeys[0]}"
     assert shared.sign(BLOCK.body(epoch)).status == 200
     other = with_value(BLOCK.body(epoch), "beacon_block", "block_header", "body_root", value=filler("another"))
-    with wire.Wire(shared.port) as connection:
+    with raw_http.Wire(shared.port) as connection:
         for fields in [[], ["Accept: text/plain"], ["Accept: application/json"]]:  # the same for all
-            response = connection.send(wire.request("POST", path, json.dumps(other).encode(), fields)).response()
+            response = connection.send(raw_http.request("POST", path, json.dumps(other).encode(), fields)).response()
             assert (response.version, response.status, response.reason) == (
                 "HTTP/1.1", 412, "Precondition Failed")
             assert response.field("Content-Type") == JSON
@@ -342,7 +342,7 @@ def test_an_overloaded_signer_refuses_at_once_signs_no_two_and_still_says_that_i
     are turned away, and not one of those leaves a trace."""
     signer = start(keys=[0], settings={"signing.queue_limit": 1, "signing.workers": 1})
     path = f"/api/v1/eth2/sign/{signer.pubkeys[0]}"
-    connections = [wire.Wire(signer.port) for _ in range(50)]
+    connections = [raw_http.Wire(signer.port) for _ in range(50)]
     rounds = iter(range(1000))
 
     def some_are_turned_away() -> bool:
@@ -350,7 +350,7 @@ def test_an_overloaded_signer_refuses_at_once_signs_no_two_and_still_says_that_i
         bodies = [with_value(BLOCK.body(EPOCH + at), "beacon_block", "block_header", "state_root", value=filler(str(i)))
                   for i in range(50)]
         for connection, body in zip(connections, bodies):
-            connection.send(wire.request("POST", path, json.dumps(body).encode()) + wire.request("GET", "/upcheck"))
+            connection.send(raw_http.request("POST", path, json.dumps(body).encode()) + raw_http.request("GET", "/upcheck"))
         signed = []
         statuses = set()
         for i, connection in enumerate(connections):
