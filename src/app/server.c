@@ -44,7 +44,12 @@ static int print_help(void)
         "Settings come from the file, then from the environment "
         "(CONTAINMENT_SERVER__LISTEN_PORT),\n"
         "then from these options:\n");
-    return print_text(config_help);
+    (void)print_text(config_help);
+    puts("\nexamples:\n"
+         "  containment-chamber server --print-example-config > config.yaml\n"
+         "  containment-chamber server -c config.yaml --check-config\n"
+         "  containment-chamber server -c config.yaml --network hoodi --logging-format json");
+    return EXIT_DONE;
 }
 
 static void log_settings(const struct stack *stack)
@@ -165,14 +170,19 @@ static int run(const struct settings *settings)
     return stop(&stack);
 }
 
-static int check(const struct config *config)
+/* That the setting names a network is known only above the configuration's layer. */
+static struct result check_network(const struct config *config, struct detail *detail)
 {
     struct network network;
-    struct detail detail = { "" };
-    struct result result = stack_network(config_settings(config), &network, &detail);
-    if (!is_ok(result)) {
-        return command_fail(&detail, result);
+    struct result found = stack_network(config_settings(config), &network, detail);
+    if (!is_ok(found)) {
+        detail_prefix(detail, "%s: ", config_origin(config, "network"));
     }
+    return found;
+}
+
+static int check(const struct config *config)
+{
     BUF text = BUF_INIT(1024 * 1024);
     config_describe(config, &text);
     fputs(text.data, stdout);
@@ -198,6 +208,7 @@ int command_server(int count, char *const *arguments)
                : options.print_example ? print_text(config_example)
                                        : print_text(config_reference);
     }
+    configured = is_ok(configured) ? check_network(config, &detail) : configured;
     if (!is_ok(configured)) {
         return command_usage(&detail, configured);
     }
