@@ -144,15 +144,19 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     TRY(tasks_new(TASK_THREADS, TASK_QUEUE, &stack->tasks));
     TRY(http_server_new(&http_settings, &stack->http));
     fill_api(stack);
-    TRY(http_server_listen(stack->http, settings->server.listen_address,
-                           (uint16_t)settings->server.listen_port, api_handle, &stack->api,
-                           &stack->port, detail));
+    const struct http_endpoint api = { .address = settings->server.listen_address,
+                                       .port = (uint16_t)settings->server.listen_port,
+                                       .handler = api_handle,
+                                       .context = &stack->api };
+    const struct http_endpoint metrics = { .address = settings->metrics.listen_address,
+                                           .port = (uint16_t)settings->metrics.listen_port,
+                                           .handler = api_handle_metrics,
+                                           .context = &stack->api };
+    TRY(http_server_listen(stack->http, &api, &stack->port, detail));
     if (!settings->metrics.enabled) {
         return OK;
     }
-    return http_server_listen(stack->http, settings->metrics.listen_address,
-                              (uint16_t)settings->metrics.listen_port, api_handle_metrics,
-                              &stack->api, &stack->metrics_port, detail);
+    return http_server_listen(stack->http, &metrics, &stack->metrics_port, detail);
 }
 
 RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail)

@@ -27,8 +27,10 @@ static struct result import_file(const struct buf *text, const struct pubkey *pu
     STORE *store = NULL;
     struct interchange_summary summary;
     TRY(memory_store_open(&store));
-    TRY(interchange_import(store, text->data, text->size, &network, CONFLICT_REFUSE, false,
-                           &summary, NULL));
+    const struct interchange_text order = { .text = text->data,
+                                            .size = text->size,
+                                            .genesis_validators_root = &network };
+    TRY(interchange_import(store, &order, &summary, NULL));
     return store->ops->load_history(store, pubkey, out);
 }
 
