@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DRAIN_SECONDS = 25 };
+enum { DRAIN_SECONDS = 25, LOAD_POLL_NS = 50 * 1000 * 1000 };
 
 struct options {
     const char *config_path;
@@ -90,6 +90,11 @@ static void on_hangup(struct stack *stack)
     }
 }
 
+static bool asks_to_stop(int signal_number)
+{
+    return signal_number == SIGTERM || signal_number == SIGINT;
+}
+
 /* Until a signal says to stop. */
 static void serve(struct stack *stack, const sigset_t *waited)
 {
@@ -97,7 +102,7 @@ static void serve(struct stack *stack, const sigset_t *waited)
     const struct timespec second = { .tv_sec = 1 };
     for (;;) {
         int signal_number = sigtimedwait(waited, NULL, &second);
-        if (signal_number == SIGTERM || signal_number == SIGINT) {
+        if (asks_to_stop(signal_number)) {
             return;
         }
         if (signal_number == SIGHUP) {
@@ -110,14 +115,24 @@ static void serve(struct stack *stack, const sigset_t *waited)
     }
 }
 
-/* With key_sources.filesystem.strict a bad key file keeps the signer from starting. */
-static struct result wait_for_keys(struct stack *stack, struct detail *detail)
+/* With key_sources.filesystem.strict a bad key file keeps the signer from starting. `*stop_out`: a
+ * signal came that says to stop, which is not put off until all keys are loaded. */
+static struct result wait_for_keys(struct stack *stack, const sigset_t *waited, bool *stop_out,
+                                   struct detail *detail)
 {
+    const struct timespec pause = { .tv_nsec = LOAD_POLL_NS };
+    *stop_out = false;
     if (!stack->settings->filesystem.strict) {
         return OK;
     }
-    reloader_wait(stack->reloader);
     struct reload_status status = reloader_status(stack->reloader);
+    while (status.state == RELOAD_RUNNING) {
+        *stop_out = asks_to_stop(sigtimedwait(waited, NULL, &pause));
+        if (*stop_out) {
+            return OK;
+        }
+        status = reloader_status(stack->reloader);
+    }
     detail_set(detail, "%s", status.last_error);
     ENSURE(status.state == RELOAD_COMPLETED, BAD_INPUT,
            "a key could not be loaded, and key_sources.filesystem.strict is on");
@@ -152,6 +167,7 @@ static int run(const struct settings *settings)
     struct detail detail = { "" };
     struct stack stack = { 0 };
     sigset_t waited;
+    bool stops = false;
     block_signals(&waited);
     struct result result = process_harden();
     result = is_ok(result) ? stack_open(&stack, settings, &detail) : result;
@@ -160,13 +176,15 @@ static int run(const struct settings *settings)
     }
     log_settings(&stack);
     result = stack_start(&stack);
-    result = is_ok(result) ? wait_for_keys(&stack, &detail) : result;
+    result = is_ok(result) ? wait_for_keys(&stack, &waited, &stops, &detail) : result;
     if (!is_ok(result)) {
         (void)stack_drain(&stack, DRAIN_SECONDS);
         return fail_start(&stack, &detail, result);
     }
-    process_notify("READY=1");
-    serve(&stack, &waited);
+    if (!stops) {
+        process_notify("READY=1");
+        serve(&stack, &waited);
+    }
     return stop(&stack);
 }
 
