@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -15,10 +16,10 @@ import time
 
 import pytest
 
-from commands import DONE, FAILED, clean_environment
+from commands import DONE, FAILED, USAGE, call, clean_environment
 from keystores import interop_secret, make_keystore
 from notify import Supervisor, abstract_name
-from signer import BINARY, EPOCH, PATIENCE_S, Signer, attestation, pubkey_of, randao
+from signer import BINARY, EPOCH, PATIENCE_S, ROOT, Signer, attestation, pubkey_of, randao
 from slow_keys import make_slow_keystore, write_slow_keystores
 
 STOPPING = "stopping: requests under way are answered"
@@ -485,6 +486,58 @@ def sign_ahead(signer, count: int) -> bool:
 def start_with_log(signer, descriptor: int) -> subprocess.Popen:
     return subprocess.Popen(signer.command(), stdout=descriptor, stderr=descriptor, cwd=signer.folder,
                             env=clean_environment())
+
+
+# ------------------------------------------------------------------------------- the systemd unit
+
+UNIT = ROOT / "packaging" / "systemd" / "containment-chamber.service"
+HARDENING = {
+    "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
+    "MemoryDenyWriteExecute": "yes", "RestrictNamespaces": "yes", "CapabilityBoundingSet": "", "LimitCORE": "0",
+    "MemorySwapMax": "0", "UMask": "0077", "StateDirectoryMode": "0700", "SystemCallArchitectures": "native"}
+
+
+def unit() -> dict[str, str]:
+    """The assignments of the unit; those that stand several times are joined."""
+    found = {}
+    for line in UNIT.read_text().splitlines():
+        name, assigned, value = line.partition("=")
+        if assigned and not line.startswith("#"):
+            found[name] = f"{found[name]} {value}" if name in found else value
+    return found
+
+
+def test_the_unit_calls_the_program_as_it_wants_to_be_called():
+    program, *arguments = shlex.split(unit()["ExecStart"])
+    assert pathlib.Path(program).name == "containment-chamber"
+    there = [str(ROOT / "config.example.yaml") if argument.endswith("/config.yaml") else argument for argument in arguments]
+    assert there != arguments and call(*there, "--check-config").code == DONE
+
+
+def test_the_unit_agrees_with_what_the_process_does():
+    given = unit()
+    assert (given["Type"], given["NotifyAccess"]) == ("notify", "main")
+    assert given["ExecReload"].endswith("kill -HUP $MAINPID")
+    assert int(given["RestartPreventExitStatus"]) == USAGE
+    assert int(given["TimeoutStopSec"]) > 25 + 2  # the drain's limit
+    assert int(given["WatchdogSec"]) >= 10
+    assert given["LimitMEMLOCK"] == "64M"
+
+
+def test_the_unit_closes_what_the_process_does_not_need():
+    given = unit()
+    assert {name: given.get(name) for name in HARDENING} == HARDENING
+    assert given["SystemCallFilter"].startswith("@system-service ~@privileged")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+def test_systemd_finds_the_unit_right_and_closed(tmp_path):
+    copy = tmp_path / UNIT.name
+    copy.write_text(UNIT.read_text().replace("/usr/local/bin/containment-chamber", str(pathlib.Path(BINARY).resolve())))
+    for command in (["verify"], ["security", "--offline=yes", "--threshold=15"]):
+        done = subprocess.run(["systemd-analyze", "--no-pager", *command, str(copy)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert UNIT.name not in done.stderr, done.stderr  # warnings, such as of an unknown name
 
 
 # ------------------------------------------------------------- the drain that the first test began
