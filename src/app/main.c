@@ -1,5 +1,6 @@
 #include "app/command.h"
 
+#include "app/process.h"
 #include "base/json.h"
 
 #include <errno.h>
@@ -70,6 +71,7 @@ static int run_command(int count, char *const *arguments)
 
 int main(int count, char *const *arguments)
 {
+    process_keep_streams();
     json_init();
     signal(SIGPIPE, SIG_IGN);
     return finish_output(run_command(count, arguments));
