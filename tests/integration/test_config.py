@@ -13,10 +13,11 @@ SETTINGS = documented()
 NUMBERS = [setting for setting in SETTINGS if setting.kind == "number"]
 EXAMPLE = ROOT / "config.example.yaml"
 
-# docs product section 3: the names and defaults that operators know, as far as this program has their feature.
+# The names and defaults that operators know, as far as this program has their feature; where it listens is its own choice
+# (docs/adr/0006).
 KNOWN = {
-    "server.listen_address": "0.0.0.0", "server.listen_port": "9000",
-    "metrics.listen_address": "0.0.0.0", "metrics.listen_port": "3000", "metrics.refresh_interval_seconds": "30",
+    "server.listen_address": "127.0.0.1", "server.listen_port": "9000",
+    "metrics.listen_address": "127.0.0.1", "metrics.listen_port": "3000", "metrics.refresh_interval_seconds": "30",
     "network": "mainnet",
     "key_sources.filesystem.paths": None,
     "key_sources.filesystem.keystore_load_concurrency": "128",
@@ -60,7 +61,7 @@ def good_values(setting) -> list[str]:
     if setting.name == "network":
         return ["hoodi", "sepolia", "gnosis"]
     if setting.name.endswith("listen_address"):
-        return ["127.0.0.1", "127.0.0.2", "::1"]
+        return ["127.0.0.2", "0.0.0.0", "::1"]
     return ["./first", "./second", "./third"]
 
 

@@ -200,7 +200,7 @@ def test_it_stops_in_order(signer, number):
 
 
 def test_a_request_under_way_is_answered_and_nothing_new_is_taken(signer):
-    connection = import_slowly(signer, 4)
+    connection = import_slowly(signer, 2)
     send(signer, signal.SIGTERM)
     wait_for_event(signer, STOPPING)
     for port in (signer.port, signer.metrics_port):
