@@ -165,6 +165,7 @@ def test_another_network_counts_as_forbidden(signer):
     moves = Moves(signer)
     assert signer.sign(randao(1) | {"fork_info": fork_info("hoodi")}).status == 403
     assert moves.look().moved(REQUESTS) == {("RANDAO_REVEAL", "forbidden"): 1}
+    assert moves.of("containment_auth_rejections_total") == 1
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"type":"NOSUCH"}', '{"type":7}', '{"type":"x\\"} 1\\nevil 1"}', "\x00"])
