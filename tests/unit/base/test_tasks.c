@@ -135,6 +135,28 @@ TEST(tasks_begin_in_the_order_in_which_they_came)
 }
 
 /* Those that run do not count. */
+static void wait_ran(struct gate *gate, size_t ran)
+{
+    LOCK_SCOPE(&gate->mutex);
+    while (gate->ran < ran) {
+        pthread_cond_wait(&gate->changed, &gate->mutex);
+    }
+}
+
+/* Most of the time its thread sleeps by then. */
+TEST(a_task_is_begun_without_waiting_for_another)
+{
+    struct tasks *tasks = NULL;
+    struct gate gate;
+    gate_init(&gate, false);
+    CHECK_OK(tasks_new(1, 1, &tasks));
+    for (size_t i = 0; i < 200; i++) {
+        CHECK(push(tasks, &gate, i));
+        wait_ran(&gate, i + 1);
+    }
+    tasks_free(tasks);
+}
+
 TEST(a_full_queue_takes_no_task_and_loses_none)
 {
     enum { THREADS = 2, QUEUE = 5 };
@@ -286,6 +308,7 @@ TEST(no_threads_are_refused_and_too_few_leave_nothing_behind)
 
 HARNESS_TESTS(T(every_task_runs_once_and_freeing_waits_for_it),
               T(tasks_begin_in_the_order_in_which_they_came),
+              T(a_task_is_begun_without_waiting_for_another),
               T(a_full_queue_takes_no_task_and_loses_none),
               T(a_place_in_the_queue_is_free_again_when_its_task_runs),
               T(a_queue_of_no_length_takes_nothing), T(tasks_run_at_low_priority),

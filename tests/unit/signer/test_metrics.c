@@ -54,10 +54,13 @@ TEST(the_extremes_are_counted)
     CHECK(count(&histogram) == 2);
 }
 
-enum { THREADS = 4, TIMES = 20000 };
+enum { THREADS = 4, TIMES = 100000 };
+
+static pthread_barrier_t start;
 
 static void *observe(void *context)
 {
+    pthread_barrier_wait(&start);
     for (uint64_t i = 0; i < TIMES; i++) {
         latency_observe(context, i % 3 * MS);
     }
@@ -68,13 +71,15 @@ TEST(threads_lose_no_observation)
 {
     struct latency_histogram histogram = { .sum_ns = 0 };
     pthread_t threads[THREADS];
+    pthread_barrier_init(&start, NULL, THREADS);
     for (size_t i = 0; i < THREADS; i++) {
         CHECK_OK(thread_start(&threads[i], "observe", observe, &histogram));
     }
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
-    CHECK(count(&histogram) == THREADS * TIMES);
+    pthread_barrier_destroy(&start);
+    CHECK(count(&histogram) == (uint64_t)THREADS * TIMES);
     uint64_t sum = 0;
     for (uint64_t i = 0; i < TIMES; i++) {
         sum += i % 3 * MS;
