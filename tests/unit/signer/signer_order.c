@@ -21,6 +21,12 @@ static char *message(bool block, uint64_t number, unsigned variant)
                  : vote_body(E, E + number, variant);
 }
 
+/* Valgrind takes its time to verify signatures. */
+static bool is_slow(void)
+{
+    return getenv("CHAMBER_VALGRIND") != NULL;
+}
+
 /* With one worker: all that was queued before is done, and the worker has let go of it. */
 static bool worker_is_past(struct fixture *fixture)
 {
@@ -277,7 +283,8 @@ TEST(one_request_more_than_the_limit_is_refused_at_once_and_leaves_no_trace)
 TEST(an_answered_request_has_given_its_place_back)
 {
     FIXTURE(.keys = 1, .workers = 1, .queue_limit = 1);
-    for (uint64_t i = 1; i <= 300; i++) {
+    const uint64_t rounds = is_slow() ? 30 : 300;
+    for (uint64_t i = 1; i <= rounds; i++) {
         CHECK(is_signed(
             fixture_ask(&fixture, 0, i % 2 == 0 ? randao_body(E) : message(false, i, 1))));
     }
@@ -479,7 +486,10 @@ TEST(under_load_and_failures_nothing_slashable_and_nothing_unrecorded_is_signed)
     for (size_t i = 0; i < ASKERS * (size_t)ASKED; i++) {
         struct request *request = askers[i / ASKED].requests[i % ASKED];
         outcomes[request->answer.status]++;
-        CHECK(request->answer.status != SIGN_OK || (request->was_recorded && is_signed(request)));
+        if (request->answer.status == SIGN_OK) {
+            CHECK(request->was_recorded);
+            CHECK((is_slow() && i % 8 != 0) || is_signed(request));
+        }
     }
     CHECK(outcomes[SIGN_OK] > 0 && outcomes[SIGN_SLASHABLE] > 0);
     CHECK(outcomes[SIGN_OK] + outcomes[SIGN_SLASHABLE] + outcomes[SIGN_STORE_FAILED] ==
