@@ -27,7 +27,7 @@ struct import {
     struct import_item *items;
     size_t count;
     struct secret_block keys;  /* `count` struct unlocked */
-    struct history *histories;   /* of the request's slashing data */
+    struct history *histories; /* of the request's slashing data */
     size_t history_count;
     size_t history_capacity;
 };
@@ -188,8 +188,8 @@ static struct result add_key(const struct import *import, const struct import_it
     struct key *loaded = key_table_acquire(import->api->keys, &item->key->pubkey);
     ENSURE(loaded == NULL, REFUSED, "already loaded");
     TRY(committer_call(import->api->committer, enable, &call));
-    return key_table_add(import->api->keys, &item->key->secret, &item->key->pubkey, KEY_ORIGIN_MEMORY,
-                         item->key->path, NULL);
+    return key_table_add(import->api->keys, &item->key->secret, &item->key->pubkey,
+                         KEY_ORIGIN_MEMORY, item->key->path, NULL);
 }
 
 static void add_item(const struct import *import, struct import_item *item)

@@ -149,13 +149,9 @@ static struct result fill_all(struct slashing_store *store, void *context)
 
 static struct result fill_store(struct bench *bench)
 {
+    fprintf(stderr, "filling the store with %zu records …\n", bench->records);
     CLEANUP(free_ptr) struct key_info *keys = NULL;
     size_t count = 0;
-    bench->epoch = RECORDS_FIRST_EPOCH + bench->records / bench->keys + 1;
-    if (bench->records == 0) {
-        return OK;
-    }
-    fprintf(stderr, "filling the store with %zu records …\n", bench->records);
     TRY(key_table_list(bench->stack.keys, &keys, &count));
     struct filling filling = { .bench = bench, .keys = keys };
     return committer_call(bench->stack.committer, fill_all, &filling);
@@ -277,7 +273,10 @@ static struct result run_stack(struct bench *bench, const struct settings *setti
 {
     TRY(stack_open(&bench->stack, settings, &bench->detail));
     TRY(add_keys(bench));
-    TRY(fill_store(bench));
+    bench->epoch = RECORDS_FIRST_EPOCH + bench->records / bench->keys + 1;
+    if (bench->records > 0) {
+        TRY(fill_store(bench));
+    }
     TRY(stack_start(&bench->stack));
     TRY(measure_all(bench));
     bench->memory_bytes = usage_resident_bytes();

@@ -2,8 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/decimal.h"
+#include "base/usage.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,14 +77,6 @@ uint64_t process_watchdog_ns(void)
 
 uint64_t process_kdf_memory(void)
 {
-    CLEANUP(file_close_ptr) FILE *file = fopen("/proc/meminfo", "re");
-    char line[128];
-    uint64_t kibibytes = 0;
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kibibytes) == 1) {
-            break;
-        }
-    }
-    uint64_t half = kibibytes * 1024 / 2;
+    uint64_t half = usage_available_bytes() / 2;
     return half < KDF_MEMORY_MIN ? KDF_MEMORY_MIN : half;
 }

@@ -8,8 +8,10 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { DRAIN_SECONDS = 25 };
 
@@ -41,10 +43,54 @@ static int print_help(void)
         "                               from, and exit\n"
         "      --print-example-config   write a settings file with every setting explained\n"
         "      --print-config-reference write the settings' reference page (Markdown)\n\n"
-        "Settings come from the file, then from the environment "
+        "Settings come from these options, else from the environment "
         "(CONTAINMENT_SERVER__LISTEN_PORT),\n"
-        "then from these options:\n");
+        "else from the file, else they have their defaults:\n");
     return print_text(config_help);
+}
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* What is allowed, but rarely meant. */
+static void warn_of_settings(const struct settings *settings)
+{
+    if (strcmp(settings->anti_slashing.backend, "noop") == 0) {
+        log_warn(
+            "THERE IS NO SLASHING PROTECTION: anti_slashing.backend is noop; whatever is asked "
+            "for is signed");
+    }
+    if (settings->memory.allow_unlocked) {
+        log_warn("memory.allow_unlocked is on: keys may reach the swap");
+    }
+    if (!is_loopback(settings->server.listen_address)) {
+        log_warn("whoever reaches the signing API may use it, there is no authorisation: let only "
+                 "validator clients reach it",
+                 LOG_TEXT("listen_address", settings->server.listen_address));
+    }
+    if (settings->filesystem.paths.count == 0 && settings->filesystem.keystores_path[0] == '\0' &&
+        !settings->key_manager_api.enabled) {
+        log_warn("there will be no keys: neither key_sources.filesystem nor http.key_manager_api "
+                 "is configured");
+    }
+}
+
+static bool lacks_database(const struct settings *settings)
+{
+    return strcmp(settings->anti_slashing.backend, "sqlite") == 0 &&
+           access(settings->anti_slashing.path, F_OK) != 0;
+}
+
+/* A wrong path, or a wrong working directory, would otherwise pass for a fresh beginning. */
+static void warn_of_new_database(const struct settings *settings)
+{
+    char *path = realpath(settings->anti_slashing.path, NULL);
+    log_warn("a new slashing protection database was created: if a key signed before, stop now and "
+             "import its records",
+             LOG_TEXT("path", path == NULL ? settings->anti_slashing.path : path));
+    free(path);
 }
 
 static void log_settings(const struct stack *stack)
@@ -56,14 +102,7 @@ static void log_settings(const struct stack *stack)
              LOG_NUMBER("listen_port", stack->port),
              LOG_NUMBER("metrics_port", stack->metrics_port),
              LOG_TEXT("anti_slashing", settings->anti_slashing.backend));
-    if (strcmp(settings->anti_slashing.backend, "noop") == 0) {
-        log_warn(
-            "THERE IS NO SLASHING PROTECTION: anti_slashing.backend is noop; whatever is asked "
-            "for is signed");
-    }
-    if (settings->memory.allow_unlocked) {
-        log_warn("memory.allow_unlocked is on: keys may reach the swap");
-    }
+    warn_of_settings(settings);
 }
 
 /* Blocks the signals that the main thread waits for; all other threads inherit that. */
@@ -148,12 +187,16 @@ static int run(const struct settings *settings)
     struct stack stack = { 0 };
     sigset_t waited;
     block_signals(&waited);
+    bool is_new = lacks_database(settings);
     struct result result = process_harden();
     result = is_ok(result) ? stack_open(&stack, settings, &detail) : result;
     if (!is_ok(result)) {
         return fail_start(&stack, &detail, result);
     }
     log_settings(&stack);
+    if (is_new) {
+        warn_of_new_database(settings);
+    }
     result = stack_start(&stack);
     result = is_ok(result) ? wait_for_keys(&stack, &detail) : result;
     if (!is_ok(result)) {

@@ -61,10 +61,14 @@ static struct result import_file(struct context *context, const char *path, bool
     SECRET_BLOCK text = { 0 };
     TRY(file_read(path, interchange_file_max, &text, &context->detail));
     TRY(open_store(context, true, &store));
-    struct result imported = interchange_import(
-        store, (const char *)text.data, text.size, &context->network.genesis_validators_root,
-        context->options->raise ? CONFLICT_RAISE : CONFLICT_REFUSE, dry_run, &summary,
-        &context->detail);
+    const struct interchange_text order = {
+        .text = (const char *)text.data,
+        .size = text.size,
+        .genesis_validators_root = &context->network.genesis_validators_root,
+        .policy = context->options->raise ? CONFLICT_RAISE : CONFLICT_REFUSE,
+        .dry_run = dry_run,
+    };
+    struct result imported = interchange_import(store, &order, &summary, &context->detail);
     if (!is_ok(imported)) {
         detail_prefix(&context->detail, "%s: ", path);
         return imported;
@@ -109,8 +113,12 @@ static struct result write_export(struct context *context, struct slashing_store
     if (context->options->keys != NULL) {
         TRY(parse_keys(context, &keys, &count));
     }
-    TRY(interchange_export(store, &context->network.genesis_validators_root, keys, count, out,
-                           summary, &context->detail));
+    const struct interchange_selection selection = {
+        .genesis_validators_root = &context->network.genesis_validators_root,
+        .pubkeys = keys,
+        .pubkey_count = count,
+    };
+    TRY(interchange_export(store, &selection, out, summary, &context->detail));
     detail_set(&context->detail, "%s", context->options->to);
     ENSURE(fflush(out) == 0 && fsync(fileno(out)) == 0, UNAVAILABLE, "cannot write the file");
     return OK;
@@ -141,14 +149,13 @@ static struct result act_export(struct context *context)
 static struct result act_check(struct context *context)
 {
     CLEANUP(slashing_store_close_ptr) struct slashing_store *store = NULL;
-    struct interchange_summary summary = { 0 };
     if (context->options->from != NULL) {
         return import_file(context, context->options->from, true);
     }
     TRY(open_store(context, false, &store));
     TRY(sqlite_store_check(store, &context->detail));
-    print_summary("whole, and free of slashable pairs", &summary,
-                  context->settings->anti_slashing.path);
+    fprintf(stderr, "%s: whole, and free of slashable pairs\n",
+            context->settings->anti_slashing.path);
     return OK;
 }
 

@@ -54,6 +54,16 @@ static const char *text_or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
+/* A system that refuses to lock any memory shows itself before the first key is read. */
+static struct result try_vault(struct vault *vault)
+{
+    const struct secret32 nothing = { { 0 } };
+    uint32_t slot = 0;
+    TRY(vault_put(vault, &nothing, &slot));
+    vault_erase(vault, slot);
+    return OK;
+}
+
 static struct result open_keys(struct stack *stack)
 {
     const struct settings *settings = stack->settings;
@@ -61,6 +71,7 @@ static struct result open_keys(struct stack *stack)
     uint64_t memory = settings->filesystem.kdf_memory_mib * 1024 * 1024;
     TRY(vault_new(VAULT_SLOTS_MAX, optional ? VAULT_LOCK_OPTIONAL : VAULT_LOCK_REQUIRED,
                   &stack->vault));
+    TRY(try_vault(stack->vault));
     TRY(key_table_new(stack->vault, &stack->keys));
     kdf_gate_init(&stack->kdf_gate, memory == 0 ? process_kdf_memory() : memory);
     stack->loader_settings = (struct loader_settings){
@@ -144,15 +155,19 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     TRY(tasks_new(TASK_THREADS, TASK_QUEUE, &stack->tasks));
     TRY(http_server_new(&http_settings, &stack->http));
     fill_api(stack);
-    TRY(http_server_listen(stack->http, settings->server.listen_address,
-                           (uint16_t)settings->server.listen_port, api_handle, &stack->api,
-                           &stack->port, detail));
+    const struct http_endpoint api = { .address = settings->server.listen_address,
+                                       .port = (uint16_t)settings->server.listen_port,
+                                       .handler = api_handle,
+                                       .context = &stack->api };
+    const struct http_endpoint metrics = { .address = settings->metrics.listen_address,
+                                           .port = (uint16_t)settings->metrics.listen_port,
+                                           .handler = api_handle_metrics,
+                                           .context = &stack->api };
+    TRY(http_server_listen(stack->http, &api, &stack->port, detail));
     if (!settings->metrics.enabled) {
         return OK;
     }
-    return http_server_listen(stack->http, settings->metrics.listen_address,
-                              (uint16_t)settings->metrics.listen_port, api_handle_metrics,
-                              &stack->api, &stack->metrics_port, detail);
+    return http_server_listen(stack->http, &metrics, &stack->metrics_port, detail);
 }
 
 RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail)

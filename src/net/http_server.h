@@ -37,12 +37,18 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
 void http_server_free(struct http_server *server);
 DEFINE_CLEANUP(struct http_server, http_server_free);
 
-/* Listens on an IPv4 or IPv6 literal; port 0 lets the kernel choose. `*port_out` (may be NULL) is
- * the port. UNAVAILABLE: the address cannot be had; `detail` names it and the system's reason.
- * Before http_server_start(). */
-RESULT http_server_listen(struct http_server *server, const char *address, uint16_t port,
-                          http_handler handler, void *context, uint16_t *port_out,
-                          struct detail *detail);
+/* Where to listen, and who answers what arrives there. */
+struct http_endpoint {
+    const char *address; /* an IPv4 or IPv6 literal; read during the call only */
+    uint16_t port;       /* 0: the kernel chooses */
+    http_handler handler;
+    void *context;
+};
+
+/* `*port_out` (may be NULL) is the port. UNAVAILABLE: the address cannot be had; `detail` names it
+ * and the system's reason. Before http_server_start(). */
+RESULT http_server_listen(struct http_server *server, const struct http_endpoint *endpoint,
+                          uint16_t *port_out, struct detail *detail);
 
 RESULT http_server_start(struct http_server *server);
 

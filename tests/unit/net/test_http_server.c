@@ -88,14 +88,20 @@ static const struct http_server_settings standard = { .loops = 2,
 
 static uint16_t port;
 
+static struct result listen_on(struct http_server *server, const char *address, uint16_t wanted,
+                               uint16_t *port_out, struct detail *detail)
+{
+    const struct http_endpoint endpoint = { .address = address, .port = wanted, .handler = handle };
+    return http_server_listen(server, &endpoint, port_out, detail);
+}
+
 static struct http_server *start(struct http_server_settings settings)
 {
     struct http_server *server = NULL;
     struct detail detail = { "" };
-    bool started =
-        is_ok(http_server_new(&settings, &server)) &&
-        is_ok(http_server_listen(server, "127.0.0.1", 0, handle, NULL, &port, &detail)) &&
-        is_ok(http_server_start(server));
+    bool started = is_ok(http_server_new(&settings, &server)) &&
+                   is_ok(listen_on(server, "127.0.0.1", 0, &port, &detail)) &&
+                   is_ok(http_server_start(server));
     return started ? server : NULL;
 }
 
@@ -410,14 +416,12 @@ TEST(addresses_that_cannot_be_had_are_refused)
     struct http_server *server = NULL;
     struct detail detail = { "" };
     CHECK_OK(http_server_new(&standard, &server));
-    CHECK_FAILS(BAD_INPUT, http_server_listen(server, "localhost", 0, handle, NULL, NULL, &detail));
-    CHECK_FAILS(UNAVAILABLE,
-                http_server_listen(server, "203.0.113.7", 0, handle, NULL, NULL, &detail));
+    CHECK_FAILS(BAD_INPUT, listen_on(server, "localhost", 0, NULL, &detail));
+    CHECK_FAILS(UNAVAILABLE, listen_on(server, "203.0.113.7", 0, NULL, &detail));
     CHECK(strstr(detail.text, "203.0.113.7") != NULL);
-    CHECK_OK(http_server_listen(server, "127.0.0.1", 0, handle, NULL, &port, &detail));
-    CHECK_FAILS(UNAVAILABLE,
-                http_server_listen(server, "127.0.0.1", port, handle, NULL, NULL, &detail));
-    CHECK_OK(http_server_listen(server, "::1", 0, handle, NULL, NULL, &detail));
+    CHECK_OK(listen_on(server, "127.0.0.1", 0, &port, &detail));
+    CHECK_FAILS(UNAVAILABLE, listen_on(server, "127.0.0.1", port, NULL, &detail));
+    CHECK_OK(listen_on(server, "::1", 0, NULL, &detail));
     http_server_free(server);
 }
 
