@@ -92,7 +92,7 @@ TEST(the_password_counts_to_its_last_byte_and_no_further)
         CHECK_FAILS(REFUSED,
                     unlock_keystore(text_of(text), text_of(wrong[i]), &gate, &unlocked, &detail));
         CHECK(is_untouched(&unlocked));
-        CHECK(strstr(detail.text, wrong[i]) == NULL || wrong[i][0] == '\0');
+        CHECK_TEXT(detail.text, ""); /* no member of the keystore is at fault */
     }
     CHECK(gate.used == 0);
 }
