@@ -252,6 +252,18 @@ TEST(a_key_is_named_by_its_48_bytes_in_hexadecimal)
     CHECK(is_signed(fixture_ask_as(&fixture, right + 2, randao_body(E), 0))); /* without 0x */
 }
 
+/* The reason of a refusal is that refusal's, with nothing in it of what was read before. */
+TEST(a_key_that_is_not_loaded_is_told_alike_for_every_kind_of_message)
+{
+    FIXTURE(.keys = 1, .workers = 1);
+    for (enum body i = 0; i < BODY_COUNT; i++) {
+        struct request *request = fixture_ask(&fixture, 1, body_text(i));
+        CHECK(is_refused(request, SIGN_UNKNOWN_KEY, ""));
+        CHECK_TEXT(request->reason, "the public key is not loaded");
+    }
+    CHECK(nothing_was_done(&fixture));
+}
+
 TEST(an_unknown_caller_is_turned_away_before_the_body_is_read)
 {
     FIXTURE(.keys = 1, .workers = 1);
@@ -270,8 +282,9 @@ TEST(a_caller_who_may_not_gets_no_record_and_no_signature)
 {
     FIXTURE(.keys = 2, .workers = 1);
     policy_set(STATUS_OK, STATUS_REFUSED); /* attestations of key 0 */
-    CHECK(is_refused(fixture_ask(&fixture, 0, vote_body(E, E + 1, 1)), SIGN_FORBIDDEN,
-                     "the operation's policy"));
+    struct request *refused = fixture_ask(&fixture, 0, vote_body(E, E + 1, 1));
+    CHECK(is_refused(refused, SIGN_FORBIDDEN, ""));
+    CHECK_TEXT(refused->reason, "the operation's policy");
     CHECK(nothing_was_done(&fixture));
     CHECK(is_signed(fixture_ask(&fixture, 0, randao_body(E))));
     CHECK(is_signed(fixture_ask(&fixture, 1, vote_body(E, E + 1, 1))));
@@ -397,6 +410,7 @@ HARNESS_TESTS(T(every_kind_of_message_is_signed_over_the_root_known_for_it),
               T(the_network_guard_holds_for_every_kind_of_message),
               T(the_root_that_a_request_names_may_be_the_right_one),
               T(a_key_is_named_by_its_48_bytes_in_hexadecimal),
+              T(a_key_that_is_not_loaded_is_told_alike_for_every_kind_of_message),
               T(an_unknown_caller_is_turned_away_before_the_body_is_read),
               T(a_caller_who_may_not_gets_no_record_and_no_signature),
               T(long_bodies_are_read_by_a_worker), T(every_outcome_is_counted_under_its_operation),
