@@ -97,12 +97,24 @@ static void delete_item(struct api *api, struct delete_item *item)
     }
 }
 
+/* True when the request named the key before, so that its history is written already. */
+static bool is_repeated(const struct deletion *deletion, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        const struct delete_item *item = &deletion->items[i];
+        if (item->has_history && pubkey_equal(&item->pubkey, &deletion->items[index].pubkey)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_interchange(const struct deletion *deletion, struct buf *out)
 {
     struct interchange_writer writer;
     interchange_write_begin(&writer, out, &deletion->api->network->genesis_validators_root);
     for (size_t i = 0; i < deletion->count; i++) {
-        if (deletion->items[i].has_history) {
+        if (deletion->items[i].has_history && !is_repeated(deletion, i)) {
             interchange_write_history(&writer, &deletion->items[i].history);
         }
     }
