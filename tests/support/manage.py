@@ -100,3 +100,49 @@ def one_line(done: subprocess.CompletedProcess) -> str:
     assert done.stderr.endswith("\n") and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("containment-chamber: "), done.stderr
     return done.stderr
+
+
+# -------------------------------------------------------------------------------------- key files
+
+def write(path, text) -> None:
+    path.write_text(text)
+    path.chmod(0o600)
+
+
+def raw_document(index: int) -> str:
+    return f'type: "file-raw"\nkeyType: "BLS"\nprivateKey: "{interop_secret(index).hex()}"\n'
+
+
+def keystore_document(name: str) -> str:
+    return f'type: "file-keystore"\nkeyType: "BLS"\nkeystoreFile: "{name}.json"\nkeystorePasswordFile: "{name}.password"\n'
+
+
+def write_keystore(folder, index: int, password: str = PASSWORD, name: str | None = None, **options) -> None:
+    """A keystore, its password file and its descriptor, as Web3Signer has them."""
+    name = name or f"key{index}"
+    write(folder / f"{name}.json", keystore(index, password, **options))
+    write(folder / f"{name}.password", password + "\n")
+    write(folder / f"{name}.yaml", keystore_document(name))
+
+
+def loaded(signer) -> list[str]:
+    return signer.get("/api/v1/eth2/publicKeys").json
+
+
+def status_when_done(signer) -> dict:
+    def status():
+        answer = signer.get("/reload")
+        assert answer.status == 200
+        return None if answer.json["status"] == "running" else answer.json
+    return signer.wait_for(status)
+
+
+def reload(signer) -> dict:
+    """Loads the keys again; how it went."""
+    signer.wait_for(lambda: signer.post("/reload").status == 202)
+    return status_when_done(signer)
+
+
+def failures(signer) -> list[dict]:
+    """The lines of the log that tell of bad key files."""
+    return [line for line in signer.log() if line["message"] == "a key could not be loaded"]
