@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { RELOAD_ERROR_SIZE = 2048 }; /* longer lines, of very long paths, are cut; the log has all */
+
 enum reload_state {
     RELOAD_IDLE, /* nothing was loaded yet */
     RELOAD_RUNNING,
@@ -25,7 +27,7 @@ struct reload_status {
     bool ever_completed;       /* some load went through since the start */
     size_t done, total;        /* of the load that is running */
     size_t loaded, errors;     /* of the last one */
-    char last_error[DETAIL_SIZE];
+    char last_error[RELOAD_ERROR_SIZE];
     uint64_t duration_ns;
     uint64_t failures_total; /* bad files in all loads */
 };
