@@ -44,6 +44,10 @@ DEFINE_CLEANUP(struct reloader, reloader_free);
 /* Starts a load in the background. False: one is running already, nothing was started. */
 bool reloader_start(struct reloader *reloader);
 
+/* The same for callers that get no answer: while a load runs, another is started after it, which
+ * sees what was changed meanwhile. False: it comes after the one that is running. */
+bool reloader_start_next(struct reloader *reloader);
+
 struct reload_status reloader_status(struct reloader *reloader);
 
 /* Waits until no load runs. */

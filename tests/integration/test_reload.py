@@ -240,6 +240,20 @@ def test_sighup_loads_again(start):
     assert status_when_done(signer)["status"] == COMPLETED
 
 
+def test_a_sighup_during_a_load_is_not_lost(start):
+    """Who sends a signal gets no answer that would tell him to try again."""
+    signer = start(keys=[0])
+    status_when_done(signer)
+    write_keystore(signer.keys_folder, 1, cost=2_000_000)
+    signer.add_raw_key(2)
+    assert signer.post("/reload").status == 202
+    signer.wait_for(lambda: pubkey(2) in loaded(signer))  # the directory was read
+    signer.add_raw_key(3)
+    signer.process.send_signal(signal.SIGHUP)
+    signer.wait_for(lambda: loaded(signer) == keys(0, 1, 2, 3))
+    assert status_when_done(signer)["status"] == COMPLETED
+
+
 def test_many_sighups_do_no_harm(start):
     signer = start(keys=[0])
     for _ in range(50):
