@@ -11,6 +11,7 @@ struct call {
     void *context;
     struct result result;
     bool done;
+    uint64_t ahead; /* checks that came before it and still wait */
     struct call *next;
 };
 
@@ -35,6 +36,13 @@ static bool has_work(const struct committer *committer)
            committer->stopping;
 }
 
+static void let_calls_move_up(struct committer *committer, size_t count)
+{
+    for (struct call *call = committer->calls; call != NULL; call = call->next) {
+        call->ahead -= call->ahead < count ? call->ahead : count;
+    }
+}
+
 /* Takes the oldest checks, at most STORE_BATCH_MAX. */
 static size_t take_batch(struct committer *committer, struct pending_check *batch[])
 {
@@ -50,6 +58,7 @@ static size_t take_batch(struct committer *committer, struct pending_check *batc
         committer->urgent = false;
     }
     committer->counts.waiting -= count;
+    let_calls_move_up(committer, count);
     return count;
 }
 
@@ -90,13 +99,16 @@ static void decide_batch(struct committer *committer, struct pending_check *batc
     }
 }
 
+/* The oldest call, when no check is ahead of it. Checks that came after it wait for it: under a
+ * load that never lets up, "when no check waits" would be never. */
 static struct call *take_call(struct committer *committer)
 {
     struct call *call = committer->calls;
-    if (call != NULL) {
-        committer->calls = call->next;
-        committer->calls_end = committer->calls == NULL ? &committer->calls : committer->calls_end;
+    if (call == NULL || call->ahead > 0) {
+        return NULL;
     }
+    committer->calls = call->next;
+    committer->calls_end = committer->calls == NULL ? &committer->calls : committer->calls_end;
     return call;
 }
 
@@ -108,7 +120,7 @@ static void run_call(struct committer *committer, struct call *call)
     pthread_cond_broadcast(&committer->called);
 }
 
-/* Waits for work and takes it: a batch, or, when no check is waiting, a call. False: the end. */
+/* Waits for work and takes it: a call whose turn it is, or a batch. False: the end. */
 static bool take_work(struct committer *committer, struct pending_check *batch[], size_t *count_out,
                       struct call **call_out)
 {
@@ -116,8 +128,8 @@ static bool take_work(struct committer *committer, struct pending_check *batch[]
     while (!has_work(committer)) {
         pthread_cond_wait(&committer->work, &committer->mutex);
     }
-    *count_out = take_batch(committer, batch);
-    *call_out = *count_out == 0 ? take_call(committer) : NULL;
+    *call_out = take_call(committer);
+    *count_out = *call_out == NULL ? take_batch(committer, batch) : 0;
     return *count_out > 0 || *call_out != NULL;
 }
 
@@ -206,6 +218,7 @@ RESULT committer_call(struct committer *committer,
     struct call call = { .run = run_it, .context = context };
     LOCK_SCOPE(&committer->mutex);
     assert(!committer->stopping);
+    call.ahead = committer->counts.waiting;
     *committer->calls_end = &call;
     committer->calls_end = &call.next;
     pthread_cond_signal(&committer->work);

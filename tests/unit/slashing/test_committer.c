@@ -228,6 +228,51 @@ TEST(a_call_hands_on_its_result)
     committer_free(committer);
 }
 
+/* A check that hands itself in again whenever it is decided, until it is told to stop: a load that
+ * never lets up. */
+struct restless_check {
+    struct pending_check pending; /* first */
+    struct committer *committer;
+    atomic_bool stop;
+    atomic_bool stopped;
+};
+
+static void on_restless(struct pending_check *pending)
+{
+    struct restless_check *check = (struct restless_check *)pending;
+    if (atomic_load(&check->stop)) {
+        atomic_store(&check->stopped, true);
+        return;
+    }
+    check->pending.check.block.slot.value = 1;
+    committer_submit(check->committer, pending, true);
+}
+
+static void on_restless_decide(struct slashing_store *base, struct slashing_check *const checks[],
+                               size_t count)
+{
+    (void)base;
+    for (size_t i = 0; i < count; i++) {
+        checks[i]->verdict = VERDICT_NEW;
+    }
+}
+
+TEST(a_call_waits_for_the_checks_before_it_and_not_for_those_after)
+{
+    static const struct slashing_store_ops restless_ops = { .name = "restless",
+                                                            .decide = on_restless_decide };
+    struct slashing_store store = { .ops = &restless_ops };
+    struct restless_check check = { .pending.decided = on_restless };
+    CHECK_OK(committer_new(&store, &check.committer));
+    committer_submit(check.committer, &check.pending, true);
+    CHECK_OK(committer_call(check.committer, nothing, NULL)); /* or this never returns */
+    CHECK(!atomic_load(&check.stopped));
+    atomic_store(&check.stop, true);
+    CHECK_OK(committer_call(check.committer, nothing, NULL)); /* it hands itself in no more */
+    committer_free(check.committer);
+    CHECK(atomic_load(&check.stopped));
+}
+
 TEST(freeing_decides_what_still_waits)
 {
     static struct counted_check checks[3];
@@ -290,4 +335,5 @@ HARNESS_TESTS(T(an_urgent_check_is_decided_at_once_and_alone),
               T(urging_a_check_whose_commit_has_begun_starts_no_other),
               T(a_batch_is_bounded_and_the_rest_follows_unasked),
               T(a_failing_store_is_told_to_every_check), T(a_call_hands_on_its_result),
+              T(a_call_waits_for_the_checks_before_it_and_not_for_those_after),
               T(freeing_decides_what_still_waits), T(many_threads_get_every_check_decided_once))
