@@ -122,10 +122,10 @@ static void block_signals(sigset_t *waited)
 
 static void on_hangup(struct stack *stack)
 {
-    if (reloader_start(stack->reloader)) {
+    if (reloader_start_next(stack->reloader)) {
         log_info("SIGHUP: keys are loaded again");
     } else {
-        log_info("SIGHUP: keys are being loaded already");
+        log_info("SIGHUP: keys are loaded again after the load that is running");
     }
 }
 
