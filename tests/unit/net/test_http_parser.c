@@ -261,6 +261,13 @@ TEST(malformed_and_ambiguous_requests_are_refused)
         { "POST / HTTP/1.1\r\nContent-Length: 1x\r\n\r\n", 400 },
         { "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400 },
         { "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400 },
+        { "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501 },
+        { "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+        { "POST / HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nName: x\r\n y\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nName: x\r\n\ty\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nName: x\r\n \r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\n Name: x\r\n\r\n", 400 },
         { "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400 },
         { "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400 },
         { "POST / HTTP/1.1\r\nExpect: a-pony\r\nContent-Length: 1\r\n\r\n", 417 },
@@ -275,6 +282,26 @@ TEST(malformed_and_ambiguous_requests_are_refused)
         CHECK(status == cases[i].status);
     }
     CHECK(refusal_of("GET /\0 HTTP/1.1\r\n\r\n", 20) == 400);
+}
+
+TEST(a_trailer_adds_nothing_to_the_head)
+{
+    static const char text[] = "POST / HTTP/1.1\r\nAuthorization: Bearer a\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n3\r\n\n b\r\n0\r\n"
+                               "Authorization: Bearer b\r\nAccept: text/plain\r\n"
+                               "Content-Type: text/plain\r\n\r\n";
+    for (size_t piece = 1; piece < sizeof(text); piece++) {
+        struct http_parser *parser = new_parser();
+        size_t used = 0;
+        CHECK(feed(parser, text, sizeof(text) - 1, piece, &used) == HTTP_PARSER_DONE);
+        struct http_request *request = http_parser_take(parser);
+        CHECK_TEXT(request->authorization, "Bearer a");
+        CHECK_TEXT(request->accept, "");
+        CHECK_TEXT(request->content_type, "");
+        CHECK_TEXT(request->body, "\n b");
+        http_request_free(request, &budget);
+        http_parser_free(parser);
+    }
 }
 
 TEST(absolute_targets_lose_scheme_and_host)
@@ -352,5 +379,5 @@ HARNESS_TESTS(T(a_request_comes_out_the_same_whatever_the_pieces),
               T(an_endless_chunked_body_is_413), T(memory_of_all_bodies_together_is_bounded),
               T(a_long_target_is_414), T(long_header_fields_are_431), T(many_header_fields_are_431),
               T(malformed_and_ambiguous_requests_are_refused),
-              T(absolute_targets_lose_scheme_and_host), T(an_offer_to_upgrade_is_ignored),
-              T(continue_is_wanted_once_and_only_with_a_body))
+              T(a_trailer_adds_nothing_to_the_head), T(absolute_targets_lose_scheme_and_host),
+              T(an_offer_to_upgrade_is_ignored), T(continue_is_wanted_once_and_only_with_a_body))
