@@ -35,7 +35,8 @@ struct http_parser {
     enum field field;
     char expect[FIELD_NAME_MAX + 1];
     char transfer_encoding[FIELD_NAME_MAX + 1];
-    bool in_head; /* of the request; false between requests, in a body and in its trailer */
+    size_t body_max; /* of this request: what it announced, or what any may have */
+    bool in_head;    /* of the request; false between requests, in a body and in its trailer */
     bool at_line_start;
     bool wants_continue;
     unsigned refusal_status; /* 0: llhttp refused */
@@ -271,11 +272,19 @@ static int on_headers_complete(llhttp_t *native)
     if (parser->expect[0] != '\0' && strcasecmp(parser->expect, "100-continue") != 0) {
         return refuse(parser, 417, "the only expectation known is 100-continue");
     }
-    bool has_body = native->content_length > 0 || (native->flags & F_CHUNKED) != 0;
+    bool is_chunked = (native->flags & F_CHUNKED) != 0;
+    parser->body_max = is_chunked ? parser->budget->body_max : native->content_length;
+    bool has_body = native->content_length > 0 || is_chunked;
     parser->wants_continue = has_body && parser->expect[0] != '\0' && native->http_minor > 0;
     /* JDK clients offer an upgrade to HTTP/2 with every request; a server may ignore the offer. */
     native->upgrade = 0;
     return 0;
+}
+
+/* What a body's memory takes of the budget. */
+static size_t share_of(size_t capacity)
+{
+    return capacity > HTTP_SMALL_BODY_MAX ? capacity : 0;
 }
 
 static bool take_budget(struct http_body_budget *budget, size_t size)
@@ -294,21 +303,24 @@ static void wipe_body(struct http_request *request, struct http_body_budget *bud
     if (request->body != NULL) {
         secret_wipe(request->body, request->body_size);
         free(request->body);
-        atomic_fetch_add(&budget->left, request->body_capacity);
+        atomic_fetch_add(&budget->left, share_of(request->body_capacity));
+        request->body = NULL;
+        request->body_capacity = 0;
     }
 }
 
-static size_t next_capacity(const llhttp_t *native, size_t capacity, size_t needed)
+/* Doubles from step to step, up to the longest that the body may still become. */
+static size_t next_capacity(const struct http_parser *parser, size_t capacity, size_t needed)
 {
-    if (capacity == 0) {
-        /* What is left of Content-Length at the first piece: all of it. */
-        size_t announced = (native->flags & F_CHUNKED) != 0 ? 0 : native->content_length;
-        capacity = announced < BODY_AT_ONCE_MAX ? announced + 1 : BODY_AT_ONCE_MAX;
+    size_t most = parser->body_max + 1;
+    if (capacity == 0 && (parser->native.flags & F_CHUNKED) == 0) {
+        capacity = most < BODY_AT_ONCE_MAX ? most : BODY_AT_ONCE_MAX;
     }
+    capacity = capacity == 0 ? 1 : capacity;
     while (capacity < needed) {
         capacity *= 2;
     }
-    return capacity;
+    return capacity < most ? capacity : most;
 }
 
 /* Makes room for `extra` more bytes of body and a NUL. */
@@ -319,13 +331,13 @@ static int reserve_body(struct http_parser *parser, size_t extra)
     if (needed <= request->body_capacity) {
         return 0;
     }
-    size_t capacity = next_capacity(&parser->native, request->body_capacity, needed);
-    if (!take_budget(parser->budget, capacity)) {
+    size_t capacity = next_capacity(parser, request->body_capacity, needed);
+    if (!take_budget(parser->budget, share_of(capacity))) {
         return refuse(parser, 503, "too many large bodies at once; try again");
     }
     char *body = calloc(1, capacity);
     if (body == NULL) {
-        atomic_fetch_add(&parser->budget->left, capacity);
+        atomic_fetch_add(&parser->budget->left, share_of(capacity));
         return refuse(parser, 503, "out of memory");
     }
     if (request->body != NULL) {
@@ -341,7 +353,7 @@ static int on_body(llhttp_t *native, const char *at, size_t size)
 {
     struct http_parser *parser = native->data;
     struct http_request *request = parser->request;
-    if (size > parser->budget->body_max - request->body_size) {
+    if (size > parser->body_max - request->body_size) {
         return refuse(parser, 413, "the body is longer than server.max_body_bytes");
     }
     int refused = reserve_body(parser, size);
@@ -428,6 +440,9 @@ enum http_parser_state http_parser_feed(struct http_parser *parser, const char *
         return HTTP_PARSER_DONE;
     }
     if (error != HPE_OK) {
+        if (parser->request != NULL) { /* others may need the memory while this client is told */
+            wipe_body(parser->request, parser->budget);
+        }
         return HTTP_PARSER_FAILED;
     }
     if (parser->wants_continue && parser->request->body_size == 0) {
@@ -477,5 +492,6 @@ struct http_response http_parser_refusal(const struct http_parser *parser)
         response = http_error(400, text);
     }
     response.close = true;
+    response.retry_after_seconds = response.status == 503 ? 1 : 0;
     return response;
 }

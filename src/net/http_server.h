@@ -22,7 +22,7 @@ struct http_server_settings {
     unsigned loops;             /* threads, at least 1 */
     size_t connections_max;     /* of all listeners together */
     size_t body_max;            /* bytes of one body */
-    size_t body_memory_max;     /* bytes of all bodies together; at least body_max */
+    size_t body_memory_max;     /* bytes of all large bodies together; at least body_max */
     unsigned idle_timeout_s;    /* without a request */
     unsigned request_timeout_s; /* from the first byte of a request to its last */
     unsigned write_timeout_s;   /* for the client to take a response */

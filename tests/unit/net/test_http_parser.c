@@ -182,13 +182,39 @@ TEST(memory_of_all_bodies_together_is_bounded)
     }
     CHECK(states[0] == HTTP_PARSER_DONE);
     CHECK(states[3] == HTTP_PARSER_FAILED);
+    size_t left = atomic_load(&budget.left);
+    CHECK(left == MEMORY - (size_t)2 * (BODY_MAX + 1)); /* refused ones hold nothing any more */
     struct http_response response = http_parser_refusal(parsers[3]);
-    CHECK(response.status == 503);
+    CHECK(response.status == 503 && response.retry_after_seconds > 0);
     buf_free(&response.body);
     for (size_t i = 0; i < 4; i++) {
         http_parser_free(parsers[i]);
     }
     CHECK(all_memory_is_back());
+}
+
+/* The state after a body of `size` bytes while large ones have all the memory. */
+static enum http_parser_state read_without_memory(size_t size)
+{
+    static char body[BODY_MAX];
+    char head[64];
+    size_t used = 0;
+    struct http_parser *parser = new_parser();
+    atomic_store(&budget.left, 0);
+    snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nContent-Length: %zu\r\n\r\n", size);
+    enum http_parser_state state = http_parser_feed(parser, head, strlen(head), &used);
+    if (state == HTTP_PARSER_MORE) {
+        state = http_parser_feed(parser, body, size, &used);
+    }
+    http_parser_free(parser);
+    return atomic_load(&budget.left) == 0 ? state : HTTP_PARSER_CONTINUE;
+}
+
+TEST(large_bodies_leave_small_ones_their_memory)
+{
+    CHECK(read_without_memory(1) == HTTP_PARSER_DONE);
+    CHECK(read_without_memory(HTTP_SMALL_BODY_MAX - 1) == HTTP_PARSER_DONE);
+    CHECK(read_without_memory(HTTP_SMALL_BODY_MAX) == HTTP_PARSER_FAILED); /* it needs a NUL more */
 }
 
 TEST(a_long_target_is_414)
@@ -377,7 +403,8 @@ HARNESS_TESTS(T(a_request_comes_out_the_same_whatever_the_pieces),
               T(chunked_bodies_are_put_together),
               T(a_body_at_the_limit_passes_and_one_past_it_is_413),
               T(an_endless_chunked_body_is_413), T(memory_of_all_bodies_together_is_bounded),
-              T(a_long_target_is_414), T(long_header_fields_are_431), T(many_header_fields_are_431),
+              T(large_bodies_leave_small_ones_their_memory), T(a_long_target_is_414),
+              T(long_header_fields_are_431), T(many_header_fields_are_431),
               T(malformed_and_ambiguous_requests_are_refused),
               T(a_trailer_adds_nothing_to_the_head), T(absolute_targets_lose_scheme_and_host),
               T(an_offer_to_upgrade_is_ignored), T(continue_is_wanted_once_and_only_with_a_body))
