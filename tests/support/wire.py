@@ -1,6 +1,7 @@
 """Bytes on a socket, as no well-behaved client would send them, and what comes back."""
 import json
 import pathlib
+import select
 import socket
 import struct
 import time
@@ -97,13 +98,7 @@ class Wire:
 
     def is_silent(self, seconds: float) -> bool:
         """True when nothing comes for so long."""
-        self.socket.settimeout(seconds)
-        try:
-            return self.received == b"" and self.socket.recv(1, socket.MSG_PEEK) is None
-        except TimeoutError:
-            return True
-        finally:
-            self.socket.settimeout(PATIENCE_S)
+        return self.received == b"" and not select.select([self.socket], [], [], seconds)[0]
 
 
 def request_text(method: str, target: str, body: str | bytes | dict = b"", *fields: str) -> bytes:
