@@ -105,6 +105,12 @@ static void explain_refusal(struct job *job)
     }
 }
 
+static bool is_past_deadline(const struct job *job)
+{
+    uint64_t deadline_ns = job->signer->settings.deadline_ns;
+    return deadline_ns != 0 && clock_monotonic_ns() - job->input.start_ns > deadline_ns;
+}
+
 /* What a judged and computed request is answered with. A signature passes under two verdicts only,
  * and both mean that its record is durable. */
 static enum sign_status conclude(struct job *job)
@@ -119,7 +125,7 @@ static enum sign_status conclude(struct job *job)
         explain_refusal(job);
         return SIGN_SLASHABLE;
     }
-    if (job->is_late) {
+    if (job->is_late || is_past_deadline(job)) { /* it may have waited for its record */
         explain(job, NULL,
                 FAIL(UNAVAILABLE,
                      "the request waited longer than signing.deadline_seconds; nothing "
@@ -144,12 +150,6 @@ static void leave(struct job *job)
 static void on_decided(struct pending_check *pending)
 {
     leave(job_of_pending(pending));
-}
-
-static bool is_past_deadline(const struct job *job)
-{
-    uint64_t deadline_ns = job->signer->settings.deadline_ns;
-    return deadline_ns != 0 && clock_monotonic_ns() - job->input.start_ns > deadline_ns;
 }
 
 /* True when the committer left before us and its verdict forbids the signature. */
