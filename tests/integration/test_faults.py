@@ -29,7 +29,8 @@ def shim(tmp_path):
 def shimmed(start, shim):
     """A signer that has signed one attestation, under the shim."""
     signer = start(keys=[0, 1], environment=shim.environment)
-    assert signer.sign(attestation(EPOCH, EPOCH + 1)).status == 200
+    for _ in range(2):  # the second time needs no record: what the disk had to do for the first is done then
+        assert signer.sign(attestation(EPOCH, EPOCH + 1)).status == 200
     return signer
 
 
@@ -198,9 +199,8 @@ def test_a_disk_that_is_really_full(tmp_path):
         try:
             signer.start()
             fill(disk / "ballast")
-            epochs = itertools.count(EPOCH)
-            while True:  # what is left of the last page of the file is still of use
-                message = Message(signer.pubkeys[0], epoch := next(epochs), epoch + 1)
+            for epoch in range(EPOCH, EPOCH + 500):  # what the journal has room for may still pass
+                message = Message(signer.pubkeys[0], epoch, epoch + 1)
                 answer = signer.sign(message.body)
                 if answer.status != 200:
                     break

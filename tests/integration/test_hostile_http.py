@@ -6,9 +6,10 @@ import json
 import resource
 import select
 import threading
+import time
 
 import pytest
-from signer import EPOCH, Signer, attestation
+from signer import EPOCH, PATIENCE_S, Signer, attestation
 from wire import Vitals, Wire, eventually, is_sanitized, request_text
 
 BODY_MAX = 256 * 1024
@@ -360,9 +361,10 @@ def test_thousands_of_idle_connections_slow_nobody(signer):
 # --------------------------------------------------------------------- limits of time and of number
 
 def drip(wires: list[Wire]):
-    """Sends a byte over each wire again and again until all were answered."""
+    """Sends a byte over each wire again and again until all were answered, or patience ends."""
+    end = time.monotonic() + PATIENCE_S
     waiting = {wire.socket.fileno(): wire for wire in wires}
-    while waiting:
+    while waiting and time.monotonic() < end:
         for answered in select.select(list(waiting), [], [], 0.05)[0]:
             del waiting[answered]
         for wire in waiting.values():
