@@ -24,6 +24,13 @@ def connections(signer, count: int = CONNECTIONS):
         yield [open_wires.enter_context(Wire(signer.port)) for _ in range(count)]
 
 
+def anchor(signer):
+    """Gives all keys a history: nothing as old as the first message that a key ever signed is signed later."""
+    for pubkey in signer.pubkeys:
+        for message in (Message(pubkey, EPOCH - 2, EPOCH - 1), Message(pubkey, None, EPOCH * 32 - 1)):
+            assert signer.sign(message.body, pubkey).status == 200
+
+
 def ask_at_once(wires, messages) -> list[tuple[Message, int, str | None]]:
     """Sends one message over each connection before it reads any answer: (message, status, signature)."""
     texts = [text_of(message.pubkey, message.body) for message in messages]
@@ -138,6 +145,7 @@ def test_beyond_the_queue_limit_503_comes_at_once_and_nobody_is_lost(start, tmp_
     limit = 20
     shim = DiskShim(tmp_path)
     signer = start(keys=range(KEYS), settings={"signing.queue_limit": limit}, environment=shim.environment)
+    anchor(signer)
     available = "containment_signing_semaphore_available"
     messages = [Message(pubkey, EPOCH + i, EPOCH + i + 1) for i in range(10) for pubkey in signer.pubkeys]
     with connections(signer, len(messages)) as wires:
@@ -163,6 +171,7 @@ def test_beyond_the_queue_limit_503_comes_at_once_and_nobody_is_lost(start, tmp_
 
 def test_a_crowd_that_comes_again_is_served_in_the_end(start):
     signer = start(keys=range(KEYS), settings={"signing.queue_limit": 3, "signing.workers": 1})
+    anchor(signer)
     pending = [Message(signer.pubkeys[i % KEYS], EPOCH + i, EPOCH + i + 1) for i in range(200)]
     released, turned_away = [], 0
     with connections(signer, len(pending)) as wires:
