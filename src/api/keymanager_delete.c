@@ -1,7 +1,6 @@
 /* DELETE /eth/v1/keystores: a key is stopped for good, then its slashing data is exported. Stopped
  * means: taken out of the key table, and refused by the store from then on, so that a request that
- * was under way, or the key's file that comes back, cannot get a signature that is not in the
- * export. That holds for a key that is not loaded as well: its data leaves too. */
+ * was under way cannot get a signature that is not in the export. */
 #include "api/keymanager.h"
 
 #include "api/routes.h"
@@ -52,54 +51,64 @@ static struct result read_body(struct deletion *deletion, const struct json *bod
     return OK;
 }
 
-/* NOT_FOUND: there is no data. A key that is neither loaded nor known leaves no trace. */
-static struct result disable_and_load(struct slashing_store *store, void *context)
+/* What the committer's thread does for one key. */
+struct delete_call {
+    struct api *api;
+    struct delete_item *item;
+};
+
+static struct result load(struct slashing_store *store, struct delete_item *item)
 {
-    struct delete_item *item = context;
-    if (item->result.status != ITEM_DELETED) {
-        TRY(store->ops->load_history(store, &item->pubkey, &item->history));
-        history_done(&item->history);
-    }
-    TRY(store->ops->set_enabled(store, &item->pubkey, false));
-    return store->ops->load_history(store, &item->pubkey, &item->history);
+    struct result loaded = store->ops->load_history(store, &item->pubkey, &item->history);
+    item->has_history = is_ok(loaded);
+    return loaded.status == STATUS_NOT_FOUND ? OK : loaded;
 }
 
-/* Takes the key out of the table. What becomes of the item is ITEM_NOT_FOUND until slashing data is
- * found. */
-static struct result remove_key(struct api *api, struct delete_item *item)
+/* A key whose slashing data is handed out stays stopped, loaded or not: the next signer goes on from
+ * that data. All in one call of the committer: no check, and no import of the key, comes between. */
+static struct result stop_key(struct slashing_store *store, void *context)
 {
-    struct result removed = key_table_remove(api->keys, &item->pubkey, KEY_ORIGIN_MEMORY);
+    const struct delete_call *call = context;
+    struct delete_item *item = call->item;
+    struct result removed = key_table_remove(call->api->keys, &item->pubkey, KEY_ORIGIN_MEMORY);
     ENSURE(removed.status != STATUS_REFUSED, REFUSED,
            "the key is read-only: it comes from a file; remove the file and reload");
-    item->result.status = is_ok(removed) ? ITEM_DELETED : ITEM_NOT_FOUND;
-    return OK;
-}
-
-static void log_deleted(const struct pubkey *pubkey)
-{
-    char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
-    hex_encode(pubkey->bytes, sizeof(pubkey->bytes), text);
-    log_info("key deleted", LOG_TEXT("pubkey", text));
+    if (is_ok(removed)) {
+        item->result.status = ITEM_DELETED;
+        TRY(store->ops->set_enabled(store, &item->pubkey, false));
+        return load(store, item);
+    }
+    TRY(load(store, item));
+    item->result.status = item->has_history ? ITEM_NOT_ACTIVE : ITEM_NOT_FOUND;
+    return item->has_history ? store->ops->set_enabled(store, &item->pubkey, false) : OK;
 }
 
 static void delete_item(struct api *api, struct delete_item *item)
 {
-    struct result removed = remove_key(api, item);
-    if (!is_ok(removed)) {
-        item_fail(&item->result, NULL, removed);
-        return;
-    }
-    struct result stopped = committer_call(api->committer, disable_and_load, item);
-    item->has_history = is_ok(stopped);
-    if (!is_ok(stopped) && stopped.status != STATUS_NOT_FOUND) {
+    struct delete_call call = { .api = api, .item = item };
+    struct result stopped = committer_call(api->committer, stop_key, &call);
+    if (!is_ok(stopped)) {
         item_fail(&item->result, NULL, stopped);
+        item->has_history = false; /* it may not leave: the key may go on signing */
         return;
     }
     if (item->result.status == ITEM_DELETED) {
-        log_deleted(&item->pubkey);
-    } else if (item->has_history) {
-        item->result.status = ITEM_NOT_ACTIVE;
+        char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
+        hex_encode(item->pubkey.bytes, sizeof(item->pubkey.bytes), text);
+        log_info("key deleted", LOG_TEXT("pubkey", text));
     }
+}
+
+/* True when the request named the key before, so that its history is written already. */
+static bool is_repeated(const struct deletion *deletion, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        const struct delete_item *item = &deletion->items[i];
+        if (item->has_history && pubkey_equal(&item->pubkey, &deletion->items[index].pubkey)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void write_interchange(const struct deletion *deletion, struct buf *out)
@@ -107,7 +116,7 @@ static void write_interchange(const struct deletion *deletion, struct buf *out)
     struct interchange_writer writer;
     interchange_write_begin(&writer, out, &deletion->api->network->genesis_validators_root);
     for (size_t i = 0; i < deletion->count; i++) {
-        if (deletion->items[i].has_history) {
+        if (deletion->items[i].has_history && !is_repeated(deletion, i)) {
             interchange_write_history(&writer, &deletion->items[i].history);
         }
     }

@@ -33,6 +33,7 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
     snprintf(server->id_prefix, sizeof(server->id_prefix), "%s-", text + 2);
     server->settings = *settings;
     server->budget.body_max = settings->body_max;
+    server->budget.reserved = settings->body_memory_reserved;
     atomic_store(&server->budget.left, settings->body_memory_max);
     server->loops = calloc(settings->loops, sizeof(struct http_loop *));
     ENSURE(server->loops != NULL, UNAVAILABLE, "out of memory");
@@ -49,6 +50,9 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
 
 void http_server_stop(struct http_server *server)
 {
+    if (server != NULL) { /* what was sent ahead of a late answer gets no handler any more */
+        atomic_store(&server->draining, true);
+    }
     for (unsigned i = 0; server != NULL && i < server->loop_count; i++) {
         http_loop_stop(server->loops[i]);
     }
@@ -188,6 +192,9 @@ RESULT http_server_start(struct http_server *server)
 bool http_server_drain(struct http_server *server, unsigned timeout_s)
 {
     const struct timespec pause = { .tv_nsec = DRAIN_POLL_NS };
+    if (server == NULL) {
+        return true;
+    }
     uint64_t start = clock_monotonic_ns();
     uint64_t end = start + timeout_s * 1000000000UL;
     atomic_store(&server->draining, true);

@@ -9,7 +9,7 @@
 struct call {
     struct result (*run)(struct slashing_store *store, void *context);
     void *context;
-    uint64_t turn; /* so many checks were submitted before it */
+    uint64_t after; /* checks that were submitted before it */
     struct result result;
     bool done;
     struct call *next;
@@ -25,10 +25,10 @@ struct committer {
     struct pending_check **end;
     struct call *calls;
     struct call **calls_end;
+    uint64_t submitted; /* checks so far … */
+    uint64_t taken;     /* … and of these, into a batch */
     bool urgent;
     bool stopping;
-    uint64_t submitted; /* checks so far, and of these those that were taken */
-    uint64_t taken;
     struct committer_counts counts;
 };
 
@@ -112,14 +112,14 @@ static void run_call(struct committer *committer, struct call *call)
     pthread_cond_broadcast(&committer->called);
 }
 
-/* A call whose turn has come goes before the checks that came after it, or a steady stream of these
- * would hold it up for ever. */
+/* True when all checks that came before the oldest call are decided. It does not wait for those
+ * that came after: where checks keep coming, its turn would never come. */
 static bool is_calls_turn(const struct committer *committer)
 {
-    return committer->calls != NULL && committer->calls->turn <= committer->taken;
+    return committer->calls != NULL && committer->taken >= committer->calls->after;
 }
 
-/* Waits for work and takes it: a batch or a call. False: the end. */
+/* Waits for work and takes it: a batch, or a call whose turn it is. False: the end. */
 static bool take_work(struct committer *committer, struct pending_check *batch[], size_t *count_out,
                       struct call **call_out)
 {
@@ -127,8 +127,8 @@ static bool take_work(struct committer *committer, struct pending_check *batch[]
     while (!has_work(committer)) {
         pthread_cond_wait(&committer->work, &committer->mutex);
     }
-    *call_out = is_calls_turn(committer) ? take_call(committer) : NULL;
-    *count_out = *call_out == NULL ? take_batch(committer, batch) : 0;
+    *count_out = is_calls_turn(committer) ? 0 : take_batch(committer, batch);
+    *call_out = *count_out == 0 ? take_call(committer) : NULL;
     return *count_out > 0 || *call_out != NULL;
 }
 
@@ -218,7 +218,7 @@ RESULT committer_call(struct committer *committer,
     struct call call = { .run = run_it, .context = context };
     LOCK_SCOPE(&committer->mutex);
     assert(!committer->stopping);
-    call.turn = committer->submitted;
+    call.after = committer->submitted;
     *committer->calls_end = &call;
     committer->calls_end = &call.next;
     pthread_cond_signal(&committer->work);
