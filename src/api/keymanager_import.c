@@ -224,11 +224,11 @@ static struct result run_import(struct import *import, const struct http_request
     CLEANUP(json_free_ptr) struct json *body = NULL;
     TRY(json_parse(request->body == NULL ? "" : request->body, request->body_size, &body, detail));
     TRY(read_body(import, body, detail));
-    const struct work work = { .count = import->count,
-                               .threads = import->count,
-                               .run = open_item,
-                               .context = import,
-                               .cancelled = &never };
+    const struct work_batch work = { .count = import->count,
+                                     .threads = import->count,
+                                     .run = open_item,
+                                     .context = import,
+                                     .cancelled = &never };
     work_pool_run(&work);
     for (size_t i = 0; i < import->count; i++) {
         if (import->items[i].is_open) {

@@ -71,10 +71,14 @@ static struct result import_file(struct context *context, const char *path, bool
     SECRET_BLOCK text = { 0 };
     TRY(file_read(path, interchange_file_max, &text, &context->detail));
     TRY(open_store(context, true, &store));
-    struct result imported = interchange_import(
-        store, (const char *)text.data, text.size, &context->network.genesis_validators_root,
-        context->options->raise ? CONFLICT_RAISE : CONFLICT_REFUSE, dry_run, &summary,
-        &context->detail);
+    const struct interchange_text order = {
+        .text = (const char *)text.data,
+        .size = text.size,
+        .genesis_validators_root = &context->network.genesis_validators_root,
+        .policy = context->options->raise ? CONFLICT_RAISE : CONFLICT_REFUSE,
+        .dry_run = dry_run,
+    };
+    struct result imported = interchange_import(store, &order, &summary, &context->detail);
     if (!is_ok(imported)) {
         detail_prefix(&context->detail, "%s: ", path);
         return imported;
@@ -104,8 +108,12 @@ static struct result check_keys(struct context *context, struct slashing_store *
 static struct result write_export(struct context *context, struct slashing_store *store, FILE *out,
                                   struct interchange_summary *summary)
 {
-    TRY(interchange_export(store, &context->network.genesis_validators_root, context->keys,
-                           context->key_count, out, summary, &context->detail));
+    const struct interchange_selection selection = {
+        .genesis_validators_root = &context->network.genesis_validators_root,
+        .pubkeys = context->keys,
+        .pubkey_count = context->key_count,
+    };
+    TRY(interchange_export(store, &selection, out, summary, &context->detail));
     detail_set(&context->detail, "%s", context->options->to);
     ENSURE(fflush(out) == 0 && fsync(fileno(out)) == 0, UNAVAILABLE, "cannot write the file");
     return OK;

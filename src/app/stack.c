@@ -11,10 +11,13 @@
 
 enum {
     WRITE_TIMEOUT_SECONDS = 30,
-    BODY_MEMORY_FACTOR = 16, /* so many bodies of the largest size at once */
+    BODY_MEMORY_FACTOR = 16,              /* so many bodies of the largest size at once … */
+    SMALL_BODY_MEMORY = 64 * 1024 * 1024, /* … and, beside them, 8 KiB for each of 8192 requests */
+    RESPONSE_MEMORY = 256 * 1024 * 1024,  /* of responses that clients do not take */
     TASK_THREADS = 4,
     TASK_QUEUE = 1024,
-    CPUS_PER_LOOP = 8, /* one event-loop thread keeps so many signing CPUs busy */
+    CPUS_PER_LOOP = 8,    /* one event-loop thread keeps so many signing CPUs busy */
+    FILES_RESERVED = 256, /* for everything but connections: a load of keys, the store */
 };
 
 static const uint64_t second_ns = 1000000000U;
@@ -54,6 +57,16 @@ static const char *text_or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
+/* A system that refuses to lock any memory shows itself before the first key is read. */
+static struct result try_vault(struct vault *vault)
+{
+    const struct secret32 nothing = { { 0 } };
+    uint32_t slot = 0;
+    TRY(vault_put(vault, &nothing, &slot));
+    vault_erase(vault, slot);
+    return OK;
+}
+
 static struct result open_keys(struct stack *stack)
 {
     const struct settings *settings = stack->settings;
@@ -61,6 +74,7 @@ static struct result open_keys(struct stack *stack)
     uint64_t memory = settings->filesystem.kdf_memory_mib * 1024 * 1024;
     TRY(vault_new(VAULT_SLOTS_MAX, optional ? VAULT_LOCK_OPTIONAL : VAULT_LOCK_REQUIRED,
                   &stack->vault));
+    TRY(try_vault(stack->vault));
     TRY(key_table_new(stack->vault, &stack->keys));
     kdf_gate_init(&stack->kdf_gate, memory == 0 ? process_kdf_memory() : memory);
     stack->loader_settings = (struct loader_settings){
@@ -129,14 +143,32 @@ static unsigned loop_count(const struct settings *settings)
     return (thread_cpu_count() + CPUS_PER_LOOP - 1) / CPUS_PER_LOOP;
 }
 
+/* A connection for which no descriptor is left is not even accepted, so none would make room for
+ * it: the limit of connections must be reached first. */
+static size_t connections_max(const struct settings *settings)
+{
+    size_t wanted = settings->server.max_connections;
+    uint64_t files = process_files_max();
+    uint64_t most = files > 2 * FILES_RESERVED ? files - FILES_RESERVED : files / 2;
+    if (wanted <= most) {
+        return wanted;
+    }
+    log_warn("server.max_connections is more than the limit of open files allows; raise that "
+             "(LimitNOFILE, ulimit -n)",
+             LOG_NUMBER("wanted", wanted), LOG_NUMBER("served", most));
+    return (size_t)most;
+}
+
 static struct result open_http(struct stack *stack, struct detail *detail)
 {
     const struct settings *settings = stack->settings;
     const struct http_server_settings http_settings = {
         .loops = loop_count(settings),
-        .connections_max = settings->server.max_connections,
+        .connections_max = connections_max(settings),
         .body_max = settings->server.max_body_bytes,
-        .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR,
+        .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR + SMALL_BODY_MEMORY,
+        .body_memory_reserved = SMALL_BODY_MEMORY,
+        .response_memory_max = RESPONSE_MEMORY,
         .idle_timeout_s = (unsigned)settings->server.idle_timeout_seconds,
         .request_timeout_s = (unsigned)settings->server.request_timeout_seconds,
         .write_timeout_s = WRITE_TIMEOUT_SECONDS,
@@ -144,15 +176,19 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     TRY(tasks_new(TASK_THREADS, TASK_QUEUE, &stack->tasks));
     TRY(http_server_new(&http_settings, &stack->http));
     fill_api(stack);
-    TRY(http_server_listen(stack->http, settings->server.listen_address,
-                           (uint16_t)settings->server.listen_port, api_handle, &stack->api,
-                           &stack->port, detail));
+    const struct http_endpoint api = { .address = settings->server.listen_address,
+                                       .port = (uint16_t)settings->server.listen_port,
+                                       .handler = api_handle,
+                                       .context = &stack->api };
+    const struct http_endpoint metrics = { .address = settings->metrics.listen_address,
+                                           .port = (uint16_t)settings->metrics.listen_port,
+                                           .handler = api_handle_metrics,
+                                           .context = &stack->api };
+    TRY(http_server_listen(stack->http, &api, &stack->port, detail));
     if (!settings->metrics.enabled) {
         return OK;
     }
-    return http_server_listen(stack->http, settings->metrics.listen_address,
-                              (uint16_t)settings->metrics.listen_port, api_handle_metrics,
-                              &stack->api, &stack->metrics_port, detail);
+    return http_server_listen(stack->http, &metrics, &stack->metrics_port, detail);
 }
 
 RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail)

@@ -13,6 +13,7 @@
 struct http_body_budget {
     atomic_size_t left;
     size_t body_max; /* one body; more: 413 */
+    size_t reserved; /* of `left`, what bodies of over HTTP_BODY_SMALL_MAX bytes may not touch */
 };
 
 struct http_parser;

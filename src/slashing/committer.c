@@ -9,9 +9,9 @@
 struct call {
     struct result (*run)(struct slashing_store *store, void *context);
     void *context;
+    uint64_t after; /* checks that were submitted before it */
     struct result result;
     bool done;
-    uint64_t ahead; /* checks that came before it and still wait */
     struct call *next;
 };
 
@@ -25,6 +25,8 @@ struct committer {
     struct pending_check **end;
     struct call *calls;
     struct call **calls_end;
+    uint64_t submitted; /* checks so far … */
+    uint64_t taken;     /* … and of these, into a batch */
     bool urgent;
     bool stopping;
     struct committer_counts counts;
@@ -34,13 +36,6 @@ static bool has_work(const struct committer *committer)
 {
     return (committer->urgent && committer->first != NULL) || committer->calls != NULL ||
            committer->stopping;
-}
-
-static void let_calls_move_up(struct committer *committer, size_t count)
-{
-    for (struct call *call = committer->calls; call != NULL; call = call->next) {
-        call->ahead -= call->ahead < count ? call->ahead : count;
-    }
 }
 
 /* Takes the oldest checks, at most STORE_BATCH_MAX. */
@@ -57,8 +52,8 @@ static size_t take_batch(struct committer *committer, struct pending_check *batc
         committer->end = &committer->first;
         committer->urgent = false;
     }
+    committer->taken += count;
     committer->counts.waiting -= count;
-    let_calls_move_up(committer, count);
     return count;
 }
 
@@ -99,16 +94,13 @@ static void decide_batch(struct committer *committer, struct pending_check *batc
     }
 }
 
-/* The oldest call, when no check is ahead of it. Checks that came after it wait for it: under a
- * load that never lets up, "when no check waits" would be never. */
 static struct call *take_call(struct committer *committer)
 {
     struct call *call = committer->calls;
-    if (call == NULL || call->ahead > 0) {
-        return NULL;
+    if (call != NULL) {
+        committer->calls = call->next;
+        committer->calls_end = committer->calls == NULL ? &committer->calls : committer->calls_end;
     }
-    committer->calls = call->next;
-    committer->calls_end = committer->calls == NULL ? &committer->calls : committer->calls_end;
     return call;
 }
 
@@ -120,7 +112,14 @@ static void run_call(struct committer *committer, struct call *call)
     pthread_cond_broadcast(&committer->called);
 }
 
-/* Waits for work and takes it: a call whose turn it is, or a batch. False: the end. */
+/* True when all checks that came before the oldest call are decided. It does not wait for those
+ * that came after: where checks keep coming, its turn would never come. */
+static bool is_calls_turn(const struct committer *committer)
+{
+    return committer->calls != NULL && committer->taken >= committer->calls->after;
+}
+
+/* Waits for work and takes it: a batch, or a call whose turn it is. False: the end. */
 static bool take_work(struct committer *committer, struct pending_check *batch[], size_t *count_out,
                       struct call **call_out)
 {
@@ -128,8 +127,8 @@ static bool take_work(struct committer *committer, struct pending_check *batch[]
     while (!has_work(committer)) {
         pthread_cond_wait(&committer->work, &committer->mutex);
     }
-    *call_out = take_call(committer);
-    *count_out = *call_out == NULL ? take_batch(committer, batch) : 0;
+    *count_out = is_calls_turn(committer) ? 0 : take_batch(committer, batch);
+    *call_out = *count_out == 0 ? take_call(committer) : NULL;
     return *count_out > 0 || *call_out != NULL;
 }
 
@@ -192,6 +191,7 @@ void committer_submit(struct committer *committer, struct pending_check *pending
     assert(!committer->stopping);
     *committer->end = pending;
     committer->end = &pending->next;
+    committer->submitted++;
     committer->counts.waiting++;
     if (urgent && !committer->urgent) {
         committer->urgent = true;
@@ -218,7 +218,7 @@ RESULT committer_call(struct committer *committer,
     struct call call = { .run = run_it, .context = context };
     LOCK_SCOPE(&committer->mutex);
     assert(!committer->stopping);
-    call.ahead = committer->counts.waiting;
+    call.after = committer->submitted;
     *committer->calls_end = &call;
     committer->calls_end = &call.next;
     pthread_cond_signal(&committer->work);

@@ -196,15 +196,15 @@ RESULT sqlite_load(struct sqlite_store *store, const struct root *genesis_valida
     struct root root;
     TRY(validator_table_init(&store->table));
     TRY(sqlite_db_open(&store->db, store->path));
-    TRY(sqlite_layout_check(store, detail));
     ENSURE(sqlite3_db_readonly(store->db.handle, "main") == 0, UNAVAILABLE,
-           "the database cannot be written");
+           "the database cannot be written; look at its owner, mode and file system");
+    TRY(sqlite_layout_check(store, detail));
     TRY(sqlite_queries_init(&store->queries, &store->db));
     TRY(load_whole(store, &root));
     TRY(check_network(&root, genesis_validators_root, detail));
     ENSURE(!store->whole.in_use || has_wal || accept_loss, UNAVAILABLE,
            "the -wal file that belongs to the database is missing, and the latest records with it: "
-           "put both files back, or see \"slashing check --help\"");
+           "put both files back, or see \"slashing accept-loss\" in docs/protection.md");
     TRY(sqlite_db_configure(&store->db));
     TRY(load_rows(store, detail));
     return take_into_use(store);
