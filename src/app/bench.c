@@ -359,7 +359,9 @@ static int print_help(void)
          "  --requests N      requests in each measurement (default 20000)\n"
          "  --connections N   connections at once (default 256)\n"
          "  --records N       attestations in the store beforehand (default 0)\n"
-         "  --json            one JSON object instead of a table");
+         "  --json            one JSON object instead of a table\n\n"
+         "example:\n"
+         "  containment-chamber bench --directory /var/lib/containment-chamber --keys 500");
     return EXIT_DONE;
 }
 

@@ -83,7 +83,7 @@ static struct result read_arguments(int count, char *const *arguments,
         int used = 0;
         detail_set(detail, "%s", arguments[at]);
         TRY(read_option(&known, count - at, arguments + at, &used));
-        if (used == 0 && config != NULL) {
+        if (used == 0 && config != NULL) { /* names the nearest flag when it knows none */
             TRY(config_read_flag(config, count - at, arguments + at, &used, detail));
         }
         ENSURE(used > 0, BAD_INPUT, "unknown option; --help lists them");

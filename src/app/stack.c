@@ -56,6 +56,16 @@ static const char *text_or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
+/* A system that refuses to lock any memory shows itself before the first key is read. */
+static struct result try_vault(struct vault *vault)
+{
+    const struct secret32 nothing = { { 0 } };
+    uint32_t slot = 0;
+    TRY(vault_put(vault, &nothing, &slot));
+    vault_erase(vault, slot);
+    return OK;
+}
+
 static struct result open_keys(struct stack *stack)
 {
     const struct settings *settings = stack->settings;
@@ -63,6 +73,7 @@ static struct result open_keys(struct stack *stack)
     uint64_t memory = settings->filesystem.kdf_memory_mib * 1024 * 1024;
     TRY(vault_new(VAULT_SLOTS_MAX, optional ? VAULT_LOCK_OPTIONAL : VAULT_LOCK_REQUIRED,
                   &stack->vault));
+    TRY(try_vault(stack->vault));
     TRY(key_table_new(stack->vault, &stack->keys));
     kdf_gate_init(&stack->kdf_gate, memory == 0 ? process_kdf_memory() : memory);
     stack->loader_settings = (struct loader_settings){

@@ -257,11 +257,9 @@ static void append_head(struct http_connection *connection, const struct http_re
     int size = snprintf(
         head, sizeof(head),
         "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nDate: %s\r\n"
-        "%s%s%s%s%s%s%s",
+        "X-Request-Id: %s\r\n%s%s%s%s",
         response->status, http_reason(response->status), response->content_type,
-        response->body.size, connection->loop->date, /* request id= */
-        id == NULL ? "" : "X-Request-Id: ", id == NULL ? "" : id,
-        id == NULL ? "" : "\r\n", /* allow= */
+        response->body.size, connection->loop->date, id, /* allow= */
         response->allow == NULL ? "" : "Allow: ", response->allow == NULL ? "" : response->allow,
         response->allow == NULL ? "" : "\r\n",
         connection->close_after ? "Connection: close\r\n" : "");
@@ -393,9 +391,11 @@ static enum standing finish(struct http_exchange *exchange)
 /* Refuses a request that is not even complete. */
 static void refuse(struct http_connection *connection, struct http_response response)
 {
+    char id[HTTP_EXCHANGE_ID_SIZE];
+    format_id(connection->loop->server, id);
     atomic_fetch_add(&connection->loop->server->requests_refused, 1);
     connection->refused = true;
-    (void)respond(connection, &response, NULL, true);
+    (void)respond(connection, &response, id, true);
 }
 
 /* What follows the bytes that the parser took. True: go on with the bytes behind them. */

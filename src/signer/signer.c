@@ -1,9 +1,9 @@
-/*~ The way of a signing request, from top to bottom:
+/* The way of a signing request:
  *
- *   signer_sign()   admission: a bounded number of requests is under way
- *   prepare()       caller, body, key, signing root, network; then the check goes to the committer
- * … compute()       … and the signature is computed by a worker, whichever is done first leave()
- * the later of the two answers; a signature passes only beside a durable record
+ * - signer_sign(): admission; a bounded number of requests is under way.
+ * - prepare(): caller, body, key, signing root, network; then the check goes to the committer …
+ * - compute(): … while a worker computes the signature, whichever is done first.
+ * - leave(): the later of the two answers; a signature passes only beside a durable record.
  */
 #include "signer/signer.h"
 
@@ -71,10 +71,10 @@ static void answer(struct job *job, enum sign_status status)
     atomic_fetch_add_explicit(&signer->metrics.requests[job->operation][status], 1,
                               memory_order_relaxed);
     key_release(job->key);
+    atomic_fetch_sub(&signer->in_flight, 1); /* before the client can ask for the place again */
     job->input.done(&given, job->input.context);
     secret_wipe(&job->signature, sizeof(job->signature));
     free(job);
-    atomic_fetch_sub(&signer->in_flight, 1);
 }
 
 static void explain(struct job *job, const struct detail *detail, struct result result)
@@ -105,6 +105,12 @@ static void explain_refusal(struct job *job)
     }
 }
 
+static bool is_past_deadline(const struct job *job)
+{
+    uint64_t deadline_ns = job->signer->settings.deadline_ns;
+    return deadline_ns != 0 && clock_monotonic_ns() - job->input.start_ns > deadline_ns;
+}
+
 /* What a judged and computed request is answered with. A signature passes under two verdicts only,
  * and both mean that its record is durable. */
 static enum sign_status conclude(struct job *job)
@@ -119,7 +125,7 @@ static enum sign_status conclude(struct job *job)
         explain_refusal(job);
         return SIGN_SLASHABLE;
     }
-    if (job->is_late) {
+    if (job->is_late || is_past_deadline(job)) { /* it may have waited for its record */
         explain(job, NULL,
                 FAIL(UNAVAILABLE,
                      "the request waited longer than signing.deadline_seconds; nothing "
@@ -144,12 +150,6 @@ static void leave(struct job *job)
 static void on_decided(struct pending_check *pending)
 {
     leave(job_of_pending(pending));
-}
-
-static bool is_past_deadline(const struct job *job)
-{
-    uint64_t deadline_ns = job->signer->settings.deadline_ns;
-    return deadline_ns != 0 && clock_monotonic_ns() - job->input.start_ns > deadline_ns;
 }
 
 /* True when the committer left before us and its verdict forbids the signature. */

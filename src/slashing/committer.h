@@ -38,7 +38,8 @@ DEFINE_CLEANUP(struct committer, committer_free);
 /* Hands over a check. Any thread. Checks are decided in the order of their submission. */
 void committer_submit(struct committer *committer, struct pending_check *pending, bool urgent);
 
-/* Makes the check urgent unless its commit has begun. It must not have been decided. Any thread. */
+/* Makes the check urgent unless its commit has begun; one that was decided and is still there is
+ * left alone. Any thread. */
 void committer_urge(struct committer *committer, struct pending_check *pending);
 
 /* Runs `run` on the committer's thread after all checks submitted before, and however many come

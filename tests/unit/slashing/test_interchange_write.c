@@ -216,7 +216,7 @@ static bool binds_as_much(const struct history *strict, const struct history *lo
 TEST(whoever_imports_refuses_at_least_what_the_history_refuses)
 {
     struct dice dice = { 31337 };
-    for (int round = 0; round < 20000; round++) {
+    for (size_t round = 0; round < harness_rounds(20000); round++) {
         BUF text = BUF_INIT(1 << 16);
         BUF again = BUF_INIT(1 << 16);
         HISTORY history = { .block_count = 0 };
