@@ -2,6 +2,7 @@
 
 #include "api/routes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json_write.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 void health_init(struct health *health)
 {
     pthread_mutex_init(&health->mutex, NULL);
+    health->heard_ns = clock_monotonic_ns();
     health->store_is_up = false;
     health->database_bytes = 0;
     health->disk_free_bytes = 0;
@@ -18,6 +20,7 @@ void health_init(struct health *health)
 void health_set_store(struct health *health, struct result result, const struct detail *detail)
 {
     LOCK_SCOPE(&health->mutex);
+    health->heard_ns = clock_monotonic_ns();
     health->store_is_up = is_ok(result);
     health->store_reason[0] = '\0';
     if (!is_ok(result)) {
@@ -41,7 +44,13 @@ void health_disk(struct health *health, uint64_t *database_bytes_out, uint64_t *
 
 bool health_store_is_up(struct health *health, char reason_out[static DETAIL_SIZE])
 {
+    const uint64_t second_ns = 1000000000U;
     LOCK_SCOPE(&health->mutex);
+    uint64_t silence_s = (clock_monotonic_ns() - health->heard_ns) / second_ns;
+    if (silence_s > HEALTH_SILENCE_SECONDS) {
+        snprintf(reason_out, DETAIL_SIZE, "the store does not answer; look at its disk");
+        return false;
+    }
     snprintf(reason_out, DETAIL_SIZE, "%s", health->store_reason);
     return health->store_is_up;
 }

@@ -64,7 +64,8 @@ static struct result load(struct slashing_store *store, struct delete_item *item
     return loaded.status == STATUS_NOT_FOUND ? OK : loaded;
 }
 
-/* All in one call of the committer: no check, and no import of the key, comes between. */
+/* A key whose slashing data is handed out stays stopped, loaded or not: the next signer goes on from
+ * that data. All in one call of the committer: no check, and no import of the key, comes between. */
 static struct result stop_key(struct slashing_store *store, void *context)
 {
     const struct delete_call *call = context;
@@ -79,7 +80,7 @@ static struct result stop_key(struct slashing_store *store, void *context)
     }
     TRY(load(store, item));
     item->result.status = item->has_history ? ITEM_NOT_ACTIVE : ITEM_NOT_FOUND;
-    return OK;
+    return item->has_history ? store->ops->set_enabled(store, &item->pubkey, false) : OK;
 }
 
 static void delete_item(struct api *api, struct delete_item *item)
@@ -88,6 +89,7 @@ static void delete_item(struct api *api, struct delete_item *item)
     struct result stopped = committer_call(api->committer, stop_key, &call);
     if (!is_ok(stopped)) {
         item_fail(&item->result, NULL, stopped);
+        item->has_history = false; /* it may not leave: the key may go on signing */
         return;
     }
     if (item->result.status == ITEM_DELETED) {

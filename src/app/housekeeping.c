@@ -79,6 +79,7 @@ static bool prune(struct housekeeping *housekeeping)
             log_warn("old slashing protection records could not be pruned; they stay");
             return false;
         }
+        check_store(housekeeping); /* on a slow disk this takes a while */
     }
     return call.more;
 }

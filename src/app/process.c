@@ -87,6 +87,12 @@ uint64_t process_watchdog_ns(void)
     return microseconds > UINT64_MAX / 1000 ? 0 : microseconds * 1000;
 }
 
+uint64_t process_files_max(void)
+{
+    struct rlimit limit = { 0 };
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
 uint64_t process_kdf_memory(void)
 {
     uint64_t half = usage_available_bytes() / 2;

@@ -26,4 +26,7 @@ uint64_t process_watchdog_ns(void);
  * derivations may take when nothing else is said. */
 uint64_t process_kdf_memory(void);
 
+/* How many files the process may have open, as process_harden() left it. */
+uint64_t process_files_max(void);
+
 #endif

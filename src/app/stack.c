@@ -16,7 +16,8 @@ enum {
     RESPONSE_MEMORY = 256 * 1024 * 1024,  /* of responses that clients do not take */
     TASK_THREADS = 4,
     TASK_QUEUE = 1024,
-    CPUS_PER_LOOP = 8, /* one event-loop thread keeps so many signing CPUs busy */
+    CPUS_PER_LOOP = 8,    /* one event-loop thread keeps so many signing CPUs busy */
+    FILES_RESERVED = 256, /* for everything but connections: a load of keys, the store */
 };
 
 static const uint64_t second_ns = 1000000000U;
@@ -142,12 +143,28 @@ static unsigned loop_count(const struct settings *settings)
     return (thread_cpu_count() + CPUS_PER_LOOP - 1) / CPUS_PER_LOOP;
 }
 
+/* A connection for which no descriptor is left is not even accepted, so none would make room for
+ * it: the limit of connections must be reached first. */
+static size_t connections_max(const struct settings *settings)
+{
+    size_t wanted = settings->server.max_connections;
+    uint64_t files = process_files_max();
+    uint64_t most = files > 2 * FILES_RESERVED ? files - FILES_RESERVED : files / 2;
+    if (wanted <= most) {
+        return wanted;
+    }
+    log_warn("server.max_connections is more than the limit of open files allows; raise that "
+             "(LimitNOFILE, ulimit -n)",
+             LOG_NUMBER("wanted", wanted), LOG_NUMBER("served", most));
+    return (size_t)most;
+}
+
 static struct result open_http(struct stack *stack, struct detail *detail)
 {
     const struct settings *settings = stack->settings;
     const struct http_server_settings http_settings = {
         .loops = loop_count(settings),
-        .connections_max = settings->server.max_connections,
+        .connections_max = connections_max(settings),
         .body_max = settings->server.max_body_bytes,
         .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR + SMALL_BODY_MEMORY,
         .body_memory_reserved = SMALL_BODY_MEMORY,

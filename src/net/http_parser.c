@@ -11,7 +11,14 @@
 enum { FIELD_NAME_MAX = 32 };
 
 /* The header fields that somebody asks for. */
-enum field { FIELD_OTHER, FIELD_ACCEPT, FIELD_CONTENT_TYPE, FIELD_AUTHORIZATION, FIELD_EXPECT };
+enum field {
+    FIELD_OTHER,
+    FIELD_ACCEPT,
+    FIELD_CONTENT_TYPE,
+    FIELD_AUTHORIZATION,
+    FIELD_EXPECT,
+    FIELD_TRANSFER_ENCODING,
+};
 
 struct http_parser {
     llhttp_t native;
@@ -25,6 +32,9 @@ struct http_parser {
     size_t field_name_size; /* over FIELD_NAME_MAX: the name is cut, the field is none of ours */
     enum field field;
     char expect[FIELD_NAME_MAX + 1];
+    char transfer_encoding[FIELD_NAME_MAX + 1];
+    bool in_head; /* of the request; false between requests, in a body and in its trailer */
+    bool at_line_start;
     bool wants_continue;
     unsigned refusal_status; /* 0: llhttp refused */
     const char *refusal_reason;
@@ -48,6 +58,8 @@ static int on_message_begin(llhttp_t *native)
     parser->field_name_size = 0;
     parser->field = FIELD_OTHER;
     parser->expect[0] = '\0';
+    parser->transfer_encoding[0] = '\0';
+    parser->in_head = true;
     parser->wants_continue = false;
     return parser->request == NULL ? refuse(parser, 503, "out of memory") : 0;
 }
@@ -118,7 +130,11 @@ static enum field find_field(const struct http_parser *parser)
         { "content-type", FIELD_CONTENT_TYPE },
         { "authorization", FIELD_AUTHORIZATION },
         { "expect", FIELD_EXPECT },
+        { "transfer-encoding", FIELD_TRANSFER_ENCODING },
     };
+    if (!parser->in_head) { /* behind a chunked body: none of the head's (RFC 9110, 6.5.1) */
+        return FIELD_OTHER;
+    }
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (parser->field_name_size == strlen(known[i].name) &&
             strncasecmp(parser->field_name, known[i].name, parser->field_name_size) == 0) {
@@ -144,6 +160,9 @@ static char *field_value(struct http_parser *parser, size_t *max_out)
     case FIELD_EXPECT:
         *max_out = FIELD_NAME_MAX;
         return parser->expect;
+    case FIELD_TRANSFER_ENCODING:
+        *max_out = FIELD_NAME_MAX;
+        return parser->transfer_encoding;
     case FIELD_OTHER:
         break;
     }
@@ -172,8 +191,7 @@ static int on_header_field_complete(llhttp_t *native)
     if (++parser->field_count > HTTP_FIELDS_MAX) {
         return refuse(parser, 431, "more than 100 header fields");
     }
-    /* What stands behind a chunked body is none of the header's (RFC 9110, 6.5.1). */
-    parser->field = (native->flags & F_TRAILING) != 0 ? FIELD_OTHER : find_field(parser);
+    parser->field = find_field(parser);
     parser->field_name_size = 0;
     size_t max = 0;
     const char *value = field_value(parser, &max);
@@ -222,9 +240,25 @@ static enum http_method method_of(const llhttp_t *native)
     }
 }
 
+/* Refuses what two readers of the same bytes might take for requests of different lengths. */
+static int check_transfer_encoding(struct http_parser *parser)
+{
+    if ((parser->native.flags & F_CHUNKED) == 0) {
+        return 0; /* there is none, or llhttp refuses it, because the end could not be found */
+    }
+    if (parser->native.http_minor == 0) {
+        return refuse(parser, 400, "HTTP/1.0 knows no Transfer-Encoding");
+    }
+    if (strcasecmp(parser->transfer_encoding, "chunked") != 0) {
+        return refuse(parser, 501, "the only transfer coding known is chunked");
+    }
+    return 0;
+}
+
 static int on_headers_complete(llhttp_t *native)
 {
     struct http_parser *parser = native->data;
+    parser->in_head = false;
     parser->request->method = method_of(native);
     parser->request->keep_alive = llhttp_should_keep_alive(native) != 0;
     if (native->http_major != 1) {
@@ -237,6 +271,10 @@ static int on_headers_complete(llhttp_t *native)
         return refuse(parser, 413, "the body is longer than server.max_body_bytes");
     }
     parser->announced = native->content_length;
+    int refused = check_transfer_encoding(parser);
+    if (refused != 0) {
+        return refused;
+    }
     if (parser->expect[0] != '\0' && strcasecmp(parser->expect, "100-continue") != 0) {
         return refuse(parser, 417, "the only expectation known is 100-continue");
     }
@@ -272,6 +310,8 @@ static void wipe_body(struct http_request *request, struct http_body_budget *bud
         secret_wipe(request->body, request->body_size);
         free(request->body);
         atomic_fetch_add(&budget->left, request->body_capacity);
+        request->body = NULL;
+        request->body_capacity = 0;
     }
 }
 
@@ -371,16 +411,47 @@ void http_parser_free(struct http_parser *parser)
     }
 }
 
+/* A line that begins with space continues the field before it, says old HTTP. llhttp joins them;
+ * others do not, and would see other fields than we do (RFC 9112, 5.2). */
+static bool is_folded(const struct http_parser *parser, char first)
+{
+    return parser->in_head && parser->at_line_start && (first == ' ' || first == '\t');
+}
+
+/* Heads go to llhttp line by line, so that the beginning of each line can be looked at; bodies
+ * whole. */
+static llhttp_errno_t execute(struct http_parser *parser, const char *bytes, size_t size)
+{
+    llhttp_errno_t error = HPE_OK;
+    size_t done = 0;
+    while (error == HPE_OK && done < size) {
+        const char *from = bytes + done;
+        bool whole = parser->request != NULL && !parser->in_head;
+        const char *line_end = whole ? NULL : memchr(from, '\n', size - done);
+        size_t piece = line_end == NULL ? size - done : (size_t)(line_end - from) + 1;
+        if (is_folded(parser, *from)) {
+            return (llhttp_errno_t)refuse(parser, 400, "a header field is folded over two lines");
+        }
+        error = llhttp_execute(&parser->native, from, piece);
+        parser->at_line_start = line_end != NULL;
+        done += piece;
+    }
+    return error;
+}
+
 enum http_parser_state http_parser_feed(struct http_parser *parser, const char *bytes, size_t size,
                                         size_t *used_out)
 {
-    llhttp_errno_t error = llhttp_execute(&parser->native, bytes, size);
+    llhttp_errno_t error = execute(parser, bytes, size);
     *used_out = size;
     if (error == HPE_PAUSED) {
         *used_out = (size_t)(llhttp_get_error_pos(&parser->native) - bytes);
         return HTTP_PARSER_DONE;
     }
     if (error != HPE_OK) {
+        if (parser->request != NULL) { /* others may need the memory while this client is told */
+            wipe_body(parser->request, parser->budget);
+        }
         return HTTP_PARSER_FAILED;
     }
     if (parser->wants_continue && parser->request->body_size == 0) {
@@ -429,7 +500,7 @@ struct http_response http_parser_refusal(const struct http_parser *parser)
                  llhttp_get_error_reason(&parser->native));
         response = http_error(400, text);
     }
-    response.retry_after_seconds = response.status == 503 ? 1 : 0;
     response.close = true;
+    response.retry_after_seconds = response.status == 503 ? 1 : 0;
     return response;
 }

@@ -196,9 +196,9 @@ RESULT sqlite_load(struct sqlite_store *store, const struct root *genesis_valida
     struct root root;
     TRY(validator_table_init(&store->table));
     TRY(sqlite_db_open(&store->db, store->path));
-    TRY(sqlite_layout_check(store, detail));
     ENSURE(sqlite3_db_readonly(store->db.handle, "main") == 0, UNAVAILABLE,
-           "the database cannot be written");
+           "the database cannot be written; look at its owner, mode and file system");
+    TRY(sqlite_layout_check(store, detail));
     TRY(sqlite_queries_init(&store->queries, &store->db));
     TRY(load_whole(store, &root));
     TRY(check_network(&root, genesis_validators_root, detail));

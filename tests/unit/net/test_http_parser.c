@@ -182,6 +182,8 @@ TEST(memory_of_all_bodies_together_is_bounded)
     }
     CHECK(states[0] == HTTP_PARSER_DONE);
     CHECK(states[3] == HTTP_PARSER_FAILED);
+    size_t left = atomic_load(&budget.left);
+    CHECK(left == MEMORY - (size_t)2 * (BODY_MAX + 1)); /* refused ones hold nothing any more */
     struct http_response response = http_parser_refusal(parsers[3]);
     CHECK(response.status == 503);
     CHECK(response.retry_after_seconds > 0);
@@ -344,6 +346,13 @@ TEST(malformed_and_ambiguous_requests_are_refused)
         { "POST / HTTP/1.1\r\nContent-Length: 1x\r\n\r\n", 400 },
         { "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400 },
         { "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400 },
+        { "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501 },
+        { "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+        { "POST / HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nName: x\r\n y\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nName: x\r\n\ty\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nName: x\r\n \r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\n Name: x\r\n\r\n", 400 },
         { "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400 },
         { "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400 },
         { "POST / HTTP/1.1\r\nExpect: a-pony\r\nContent-Length: 1\r\n\r\n", 417 },

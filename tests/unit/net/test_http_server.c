@@ -1,7 +1,9 @@
 #include "harness.h"
 #include "net/http_server.h"
 
+#include "base/secret.h"
 #include "base/thread.h"
+#include "../keystore/memory_scan.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -212,6 +214,48 @@ TEST(requests_sent_ahead_are_answered_in_order)
     CHECK(http_server_counts(server).requests == 4);
     close(fd);
     http_server_free(server);
+}
+
+/* A password, masked for memory_scan(): written nowhere else in this program. */
+static const uint8_t masked_password[] = { 0xd6, 0xc0, 0xc6, 0xd7, 0xc0, 0xd1, 0x88, 0xd5,
+                                           0xc4, 0xd6, 0xd6, 0xd2, 0xca, 0xd7, 0xc1, 0x94 };
+
+/* Sends the first request and, behind it, one whose body is the password. */
+static void say_with_password(int fd, const char *first)
+{
+    char text[512];
+    uint8_t password[sizeof(masked_password)];
+    for (size_t i = 0; i < sizeof(password); i++) {
+        password[i] = masked_password[i] ^ MEMORY_SCAN_MASK;
+    }
+    snprintf(text, sizeof(text), "%sPOST /secret HTTP/1.1\r\nContent-Length: %zu\r\n\r\n%.*s",
+             first, sizeof(password), (int)sizeof(password), (const char *)password);
+    say(fd, text);
+    secret_wipe(text, sizeof(text));
+    secret_wipe(password, sizeof(password));
+}
+
+TEST(a_password_that_was_sent_ahead_leaves_no_copy)
+{
+    static const char *const firsts[] = {
+        "GET /at-once HTTP/1.1\r\n\r\n",
+        "GET /hold HTTP/1.1\r\n\r\n",
+        "GET /hold HTTP/1.1\r\nConnection: close\r\n\r\n",
+    };
+    if (!memory_scan_works()) {
+        return;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        struct http_server *server = start(standard);
+        int fd = dial();
+        say_with_password(fd, firsts[i]);
+        CHECK(wait_until(count_held, i > 0));
+        answer_held();
+        CHECK(hear(fd, i < 2 ? "\r\n\r\n/secret" : "\r\n\r\nheld", 1));
+        close(fd);
+        http_server_free(server);
+        CHECK(memory_scan(masked_password, sizeof(masked_password)) == 0);
+    }
 }
 
 TEST(deep_pipelines_do_not_recurse)
@@ -598,7 +642,8 @@ TEST(many_clients_at_once_get_their_own_answers)
 }
 
 HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_answered_in_order),
-              T(deep_pipelines_do_not_recurse), T(a_client_that_leaves_early_harms_nobody),
+              T(a_password_that_was_sent_ahead_leaves_no_copy), T(deep_pipelines_do_not_recurse),
+              T(a_client_that_leaves_early_harms_nobody),
               T(a_half_closed_client_still_gets_its_answer),
               T(half_a_request_of_a_half_closed_client_is_not_waited_for),
               T(head_has_the_length_but_not_the_body),
