@@ -1,9 +1,9 @@
 #include "harness.h"
 #include "net/http_server.h"
 
+#include "../keystore/memory_scan.h"
 #include "base/secret.h"
 #include "base/thread.h"
-#include "../keystore/memory_scan.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
