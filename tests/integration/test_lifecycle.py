@@ -330,7 +330,7 @@ def test_sighup_while_keys_are_loaded_is_told_and_harmless(start, tmp_path):
     signer = start(keys=[0], settings=write_slow_keystores(tmp_path, 3), wait=False)
     wait_for_event(signer, "containment-chamber starts")
     send(signer, signal.SIGHUP)
-    wait_for_event(signer, "SIGHUP: keys are being loaded already")
+    wait_for_event(signer, "SIGHUP: keys are loaded again after the load that is running")
     assert signer.stop() == DONE
 
 
