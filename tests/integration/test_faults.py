@@ -257,11 +257,15 @@ def crashed(tmp_path_factory):
     return signer
 
 
+def flip_byte_at(path, place: int):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x10
+    path.write_bytes(content)
+
+
 def flip_byte(path, wanted: bytes):
     """Changes one bit in the first place where these bytes are."""
-    content = bytearray(path.read_bytes())
-    content[content.index(wanted) + 3] ^= 0x10
-    path.write_bytes(content)
+    flip_byte_at(path, path.read_bytes().index(wanted) + 3)
 
 
 def root_of(signer, epoch: int) -> bytes:
@@ -334,6 +338,27 @@ def test_a_missing_wal_is_refused_until_the_loss_is_accepted(crashed, tmp_path, 
     assert run_slashing(signer, "accept-loss").returncode == 0
     signer.start()
     assert signer.stop() == 0
+
+
+@pytest.mark.parametrize("damage", [lambda wal: flip_byte_at(wal, wal.stat().st_size // 2),
+                                    lambda wal: flip_byte_at(wal, 100), lambda wal: wal.write_bytes(b"x" * 5000)],
+                         ids=["in the middle", "in the first frame", "entirely"])
+def test_a_damaged_wal_is_refused_until_the_loss_is_accepted(crashed, tmp_path, damage):
+    signer = copy_of(crashed, tmp_path / "copy")
+    damage(signer.folder / "slashing.sqlite-wal")
+    line = refused_start(signer)
+    assert f" {signer.database}" in line and "-wal" in line and "restore both files" in line
+    assert refused_start(signer) == line  # asking changes nothing
+    assert run_slashing(signer, "accept-loss").returncode == 0
+    signer.start()
+    assert signer.stop() == 0
+
+
+def test_a_wal_as_a_kill_leaves_it_loses_nothing(crashed, tmp_path):
+    signer = copy_of(crashed, tmp_path / "copy").start()
+    for epoch in range(EPOCH, EPOCH + 40):
+        assert signer.sign(attestation(epoch, epoch + 1, block_root=9)).status == 412
+    signer.kill()
 
 
 def test_a_wal_without_its_database_is_refused(crashed, tmp_path):
