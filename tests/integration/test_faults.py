@@ -413,6 +413,29 @@ def test_a_second_process_on_the_same_database_is_refused(start, tmp_path):
     second.kill()
 
 
+def test_of_processes_that_start_at_the_same_moment_at_most_one_serves(tmp_path):
+    for turn in range(4):
+        database = tmp_path / f"{turn}.sqlite"
+        signers = [Signer(tmp_path / f"{turn}-{i}", keys=[0], settings={"anti_slashing.path": database}, wait=False)
+                   for i in range(3)]
+        try:
+            for signer in signers:
+                signer.start()
+            # Each either listens or has ended; all may have stood in each other's way.
+            for signer in signers:
+                signer.wait_for(lambda: signer.process.poll() == 1 or "listen_port" in signer.log_text())
+            serving = [signer for signer in signers if "listen_port" in signer.log_text()]
+            assert len(serving) <= 1
+            assert all("stop it first" in signer.log_text() for signer in signers if signer not in serving)
+        finally:
+            for signer in signers:
+                signer.kill()
+        signers[0].wait = True
+        signers[0].start()  # what they did at once has harmed nothing
+        assert signers[0].sign(attestation(EPOCH, EPOCH + 1)).status == 200
+        signers[0].kill()
+
+
 # ------------------------------------------------------------------------------------- kill -9
 
 def sign_until_killed(signer, numbers, released: list[Released], refused: list):
