@@ -43,7 +43,10 @@ def refused_start(signer) -> str:
     before = len(signer.log_text()) if signer.log_path.exists() else 0
     signer.wait = False
     signer.start()
-    assert signer.process.wait(PATIENCE_S) == 1
+    try:
+        assert signer.process.wait(PATIENCE_S) == 1
+    finally:
+        signer.kill()
     lines = signer.log_text()[before:].splitlines()
     said = [line for line in lines if not line.startswith("{")]
     assert len(said) == 1 and said[0].startswith("containment-chamber: "), lines
