@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct harness_test {
@@ -17,6 +18,13 @@ struct harness_test {
 
 static bool harness_failed;
 static const char *harness_skipped; /* why; NULL: the test was run */
+
+/* How often a test that does the same thing very often does it: a tenth of that under valgrind,
+ * where everything takes fifty times as long. The sanitizers see all of it. */
+static inline size_t harness_rounds(size_t rounds)
+{
+    return getenv("CHAMBER_VALGRIND") == NULL ? rounds : (rounds + 9) / 10;
+}
 
 #define TEST(name) static void test_##name(void)
 

@@ -5,6 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
+# Debian's, which has Debian's modules; without it, the first on PATH.
+python=/usr/bin/python3
+[ -x "$python" ] || python=python3
 # Numbers do not wrap here, so that a signed overflow is seen; in the product they do.
 sanitize=(-Db_lundef=false -Dc_args='-fno-sanitize-recover=all -fno-wrapv')
 # The analyzer of gcc 12 loses what is stored by an index and takes it for leaked; leaks are for asan and
@@ -36,7 +39,8 @@ build_gcc() { # target...; none: all
 # The program alone, without its tests; all of a tree that has no program.
 build_program() {
     configure build gcc
-    if ninja -C build -t targets all | grep -q '^containment-chamber: '; then
+    # Not grep -q: it ends at the first line that fits, and ninja then fails for want of a reader.
+    if ninja -C build -t targets all | grep '^containment-chamber: ' >/dev/null; then
         build_gcc containment-chamber
     else
         build_gcc
@@ -76,13 +80,25 @@ without_randomisation() {
     fi
 }
 
+sanitized() { # command...
+    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
+        without_randomisation "$@"
+}
+
 sanitized_suites() { # folder option...
     local folder=$1
     shift
-    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1 \
-        UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
-        without_randomisation meson test -C "$folder" --no-rebuild --print-errorlogs \
+    sanitized meson test -C "$folder" --no-rebuild --print-errorlogs \
         --num-processes "$jobs" --timeout-multiplier 5 --no-suite lint "$@"
+}
+
+# The tests of the running program, with that of the given build; their tools are the release build's.
+integration() { # folder runner...
+    local folder=$1
+    shift
+    CHAMBER_BINARY=$PWD/$folder/containment-chamber "$@" "$python" -m pytest -q -p no:cacheprovider \
+        --durations=10 tests/integration
 }
 
 stage_gcc() {
@@ -125,14 +141,20 @@ stage_analyze() {
 }
 
 stage_integration() {
-    if [ ! -d tests/integration ]; then
-        echo "there are no integration tests yet"
-        return
-    fi
     build_gcc
-    local python=/usr/bin/python3 # Debian's, which has Debian's modules
-    "$python" -c 'import pytest' 2>/dev/null || python=python3
-    "$python" -m pytest -q tests/integration
+    integration build env
+}
+
+stage_integration_asan() {
+    build_gcc
+    build_asan
+    integration build-asan sanitized
+}
+
+stage_integration_tsan() {
+    build_gcc
+    build_tsan
+    integration build-tsan sanitized
 }
 
 # Runs stages in turn, whatever becomes of each; the last line says how it went and how long each took. Each
@@ -178,52 +200,43 @@ fuzz() {
     done
 }
 
-# A script that belongs to the target but may not be there.
-run_script() { # path argument...
-    if [ ! -e "$1" ]; then
-        echo "make.sh: $1 is not there" >&2
-        return 1
-    fi
-    "$@"
-}
-
 case ${1:-all} in
 all)
     tools/packages.sh build
     build_program
     ;;
 check)
-    tools/packages.sh build test
+    tools/packages.sh build scripts test
     build_gcc
     suites build --suite unit --suite fuzz --suite lint
     ;;
 test)
-    tools/packages.sh build test
-    run_stages gcc clang asan tsan valgrind analyze tidy integration
+    tools/packages.sh build scripts test
+    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan
     ;;
-gcc | clang | asan | tsan | valgrind | analyze | tidy | integration)
-    tools/packages.sh build test
+gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
+    tools/packages.sh build scripts test
     "stage_$1"
     ;;
 lint)
-    tools/packages.sh build test
+    tools/packages.sh build scripts test
     build_gcc
     suites build --suite lint
     stage_tidy
     ;;
 fuzz)
-    tools/packages.sh build test
+    tools/packages.sh build scripts test
     fuzz
     ;;
 demo)
-    tools/packages.sh build
-    build_program
-    run_script tests/demo/run.sh
+    tools/packages.sh build scripts
+    build_gcc containment-chamber tests/oracle/bls/bls_tool
+    "$python" tests/demo/demo.py
     ;;
 bench)
-    tools/packages.sh build bench
-    build_gcc
-    run_script tests/bench/run.py
+    tools/packages.sh build scripts
+    build_gcc containment-chamber tests/oracle/bls/bls_tool
+    "$python" tests/bench/run.py
     ;;
 clean)
     rm -rf build build-*

@@ -58,10 +58,11 @@ if [ ${#packages[@]} -eq 0 ]; then
 fi
 as_root=(env DEBIAN_FRONTEND=noninteractive)
 if [ "$(id -u)" != 0 ]; then
-    if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
-        give_up "neither root nor sudo without a password" "${packages[@]}"
+    # Where nobody can be asked for it, sudo has to do without a password.
+    if ! command -v sudo >/dev/null || { [ ! -t 0 ] && ! sudo -n true 2>/dev/null; }; then
+        give_up "neither root nor sudo" "${packages[@]}"
     fi
-    as_root=(sudo -n "${as_root[@]}")
+    as_root=(sudo "${as_root[@]}")
 fi
 echo "packages.sh: installing ${packages[*]}"
 "${as_root[@]}" apt-get update -qq || give_up "apt-get update failed" "${packages[@]}"

@@ -51,46 +51,46 @@ static struct result read_body(struct deletion *deletion, const struct json *bod
     return OK;
 }
 
-static struct result disable(struct slashing_store *store, void *context)
+/* What the committer's thread does for one key. */
+struct delete_call {
+    struct api *api;
+    struct delete_item *item;
+};
+
+static struct result load(struct slashing_store *store, struct delete_item *item)
 {
-    const struct delete_item *item = context;
-    return store->ops->set_enabled(store, &item->pubkey, false);
+    struct result loaded = store->ops->load_history(store, &item->pubkey, &item->history);
+    item->has_history = is_ok(loaded);
+    return loaded.status == STATUS_NOT_FOUND ? OK : loaded;
 }
 
-static struct result load(struct slashing_store *store, void *context)
+/* A key whose slashing data is handed out stays stopped, loaded or not: the next signer goes on from
+ * that data. All in one call of the committer: no check, and no import of the key, comes between. */
+static struct result stop_key(struct slashing_store *store, void *context)
 {
-    struct delete_item *item = context;
-    return store->ops->load_history(store, &item->pubkey, &item->history);
-}
-
-static struct result stop_key(struct api *api, struct delete_item *item)
-{
-    struct result removed = key_table_remove(api->keys, &item->pubkey, KEY_ORIGIN_MEMORY);
+    const struct delete_call *call = context;
+    struct delete_item *item = call->item;
+    struct result removed = key_table_remove(call->api->keys, &item->pubkey, KEY_ORIGIN_MEMORY);
     ENSURE(removed.status != STATUS_REFUSED, REFUSED,
            "the key is read-only: it comes from a file; remove the file and reload");
-    if (removed.status == STATUS_NOT_FOUND) {
-        item->result.status = ITEM_NOT_FOUND; /* until slashing data is found */
-        return OK;
+    if (is_ok(removed)) {
+        item->result.status = ITEM_DELETED;
+        TRY(store->ops->set_enabled(store, &item->pubkey, false));
+        return load(store, item);
     }
-    item->result.status = ITEM_DELETED;
-    return committer_call(api->committer, disable, item);
+    TRY(load(store, item));
+    item->result.status = item->has_history ? ITEM_NOT_ACTIVE : ITEM_NOT_FOUND;
+    return item->has_history ? store->ops->set_enabled(store, &item->pubkey, false) : OK;
 }
 
 static void delete_item(struct api *api, struct delete_item *item)
 {
-    struct result stopped = stop_key(api, item);
+    struct delete_call call = { .api = api, .item = item };
+    struct result stopped = committer_call(api->committer, stop_key, &call);
     if (!is_ok(stopped)) {
         item_fail(&item->result, NULL, stopped);
+        item->has_history = false; /* it may not leave: the key may go on signing */
         return;
-    }
-    struct result loaded = committer_call(api->committer, load, item);
-    item->has_history = is_ok(loaded);
-    if (!is_ok(loaded) && loaded.status != STATUS_NOT_FOUND) {
-        item_fail(&item->result, NULL, loaded);
-        return;
-    }
-    if (item->has_history && item->result.status == ITEM_NOT_FOUND) {
-        item->result.status = ITEM_NOT_ACTIVE;
     }
     if (item->result.status == ITEM_DELETED) {
         char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
@@ -99,12 +99,24 @@ static void delete_item(struct api *api, struct delete_item *item)
     }
 }
 
+/* True when the request named the key before, so that its history is written already. */
+static bool is_repeated(const struct deletion *deletion, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        const struct delete_item *item = &deletion->items[i];
+        if (item->has_history && pubkey_equal(&item->pubkey, &deletion->items[index].pubkey)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_interchange(const struct deletion *deletion, struct buf *out)
 {
     struct interchange_writer writer;
     interchange_write_begin(&writer, out, &deletion->api->network->genesis_validators_root);
     for (size_t i = 0; i < deletion->count; i++) {
-        if (deletion->items[i].has_history) {
+        if (deletion->items[i].has_history && !is_repeated(deletion, i)) {
             interchange_write_history(&writer, &deletion->items[i].history);
         }
     }

@@ -27,7 +27,7 @@ struct import {
     struct import_item *items;
     size_t count;
     struct secret_block keys;  /* `count` struct unlocked */
-    struct history *histories;   /* of the request's slashing data */
+    struct history *histories; /* of the request's slashing data */
     size_t history_count;
     size_t history_capacity;
 };
@@ -148,7 +148,7 @@ static void open_item(size_t index, void *context)
 /* What the committer's thread does for one key. */
 struct import_call {
     const struct import *import;
-    const struct pubkey *pubkey;
+    const struct import_item *item;
     struct detail *detail;
 };
 
@@ -156,47 +156,42 @@ static struct result merge_histories(struct slashing_store *store, const struct 
 {
     for (size_t i = 0; i < call->import->history_count; i++) {
         const struct history *history = &call->import->histories[i];
-        if (pubkey_equal(&history->pubkey, call->pubkey)) {
+        if (pubkey_equal(&history->pubkey, &call->item->key->pubkey)) {
             TRY(store->ops->import_history(store, history, CONFLICT_REFUSE, call->detail));
         }
     }
     return OK;
 }
 
-static struct result import_history(struct slashing_store *store, void *context)
+static struct result import_history(struct slashing_store *store, const struct import_call *call)
 {
-    const struct import_call *call = context;
     TRY(store->ops->import_begin(store));
     struct result merged = merge_histories(store, call);
     struct result ended = store->ops->import_end(store, is_ok(merged));
     return is_ok(merged) ? ended : merged;
 }
 
-static struct result enable(struct slashing_store *store, void *context)
+/* A key that was deleted once signs again only after its slashing data is in. All of it is one call
+ * of the committer, as a deletion is: a key that was half imported while it was half deleted would
+ * be loaded, and refused by the store for ever. */
+static struct result add_key(struct slashing_store *store, void *context)
 {
     const struct import_call *call = context;
-    return store->ops->set_enabled(store, call->pubkey, true);
-}
-
-/* A key that was deleted once signs again only after its slashing data is in. */
-static struct result add_key(const struct import *import, const struct import_item *item,
-                             struct detail *detail)
-{
-    struct import_call call = { .import = import, .pubkey = &item->key->pubkey, .detail = detail };
-    TRY(committer_call(import->api->committer, import_history, &call));
-    CLEANUP(key_release_ptr)
-    struct key *loaded = key_table_acquire(import->api->keys, &item->key->pubkey);
+    const struct unlocked *key = call->item->key;
+    struct key_table *keys = call->import->api->keys;
+    TRY(import_history(store, call));
+    CLEANUP(key_release_ptr) struct key *loaded = key_table_acquire(keys, &key->pubkey);
     ENSURE(loaded == NULL, REFUSED, "already loaded");
-    TRY(committer_call(import->api->committer, enable, &call));
-    return key_table_add(import->api->keys, &item->key->secret, &item->key->pubkey, KEY_ORIGIN_MEMORY,
-                         item->key->path, NULL);
+    TRY(store->ops->set_enabled(store, &key->pubkey, true));
+    return key_table_add(keys, &key->secret, &key->pubkey, KEY_ORIGIN_MEMORY, key->path, NULL);
 }
 
 static void add_item(const struct import *import, struct import_item *item)
 {
     struct detail detail = { "" };
     char text[HEX_TEXT_SIZE(sizeof(struct pubkey))];
-    struct result added = add_key(import, item, &detail);
+    struct import_call call = { .import = import, .item = item, .detail = &detail };
+    struct result added = committer_call(import->api->committer, add_key, &call);
     hex_encode(item->key->pubkey.bytes, sizeof(item->key->pubkey.bytes), text);
     if (is_ok(added)) {
         item->result.status = ITEM_IMPORTED;
@@ -229,11 +224,11 @@ static struct result run_import(struct import *import, const struct http_request
     CLEANUP(json_free_ptr) struct json *body = NULL;
     TRY(json_parse(request->body == NULL ? "" : request->body, request->body_size, &body, detail));
     TRY(read_body(import, body, detail));
-    const struct work work = { .count = import->count,
-                               .threads = import->count,
-                               .run = open_item,
-                               .context = import,
-                               .cancelled = &never };
+    const struct work_batch work = { .count = import->count,
+                                     .threads = import->count,
+                                     .run = open_item,
+                                     .context = import,
+                                     .cancelled = &never };
     work_pool_run(&work);
     for (size_t i = 0; i < import->count; i++) {
         if (import->items[i].is_open) {

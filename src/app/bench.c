@@ -13,14 +13,25 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "base/usage.h"
+#include "net/http_load.h"
 #include "slashing/history.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { KEYS_MAX = 100 * 1000, RECORDS_FIRST_EPOCH = 1000, TEXT_MAX = 64 * 1024 };
+enum {
+    KEYS_MAX = 100 * 1000,
+    REQUESTS_MAX = 100 * 1000 * 1000,
+    RECORDS_MAX = 1000 * 1000 * 1000,
+    RECORDS_FIRST_EPOCH = 1000,
+    TEXT_MAX = 64 * 1024,
+    DRAIN_SECONDS = 25,
+};
 
 struct options {
     const char *directory;
@@ -58,6 +69,7 @@ struct measured {
 
 struct bench {
     struct options options;
+    struct settings settings;
     size_t keys;
     size_t requests;
     size_t connections;
@@ -68,7 +80,8 @@ struct bench {
     struct measured measured[SCENARIOS];
     uint64_t epoch; /* next target that no key has signed */
     uint64_t memory_bytes;
-    char database[PATH_MAX];
+    char folder[PATH_MAX]; /* made for this run, with all that it writes in it */
+    char database[PATH_MAX + 16];
     struct detail detail;
 };
 
@@ -93,8 +106,12 @@ static struct result read_options(struct bench *bench)
     TRY(read_number(bench, "--records", options->records, 0, &bench->records));
     detail_set(&bench->detail, "%s", "");
     ENSURE(bench->keys > 0 && bench->keys <= KEYS_MAX, BAD_INPUT, "--keys is 1 to 100000");
-    ENSURE(bench->connections > 0 && bench->requests >= bench->connections, BAD_INPUT,
+    ENSURE(bench->connections > 0 && bench->connections <= HTTP_LOAD_CONNECTIONS_MAX, BAD_INPUT,
+           "--connections is 1 to 50000");
+    ENSURE(bench->requests >= bench->connections, BAD_INPUT,
            "--requests must not be fewer than --connections");
+    ENSURE(bench->requests <= REQUESTS_MAX, BAD_INPUT, "--requests is at most 100000000");
+    ENSURE(bench->records <= RECORDS_MAX, BAD_INPUT, "--records is at most 1000000000");
     return OK;
 }
 
@@ -149,13 +166,9 @@ static struct result fill_all(struct slashing_store *store, void *context)
 
 static struct result fill_store(struct bench *bench)
 {
+    fprintf(stderr, "filling the store with %zu records …\n", bench->records);
     CLEANUP(free_ptr) struct key_info *keys = NULL;
     size_t count = 0;
-    bench->epoch = RECORDS_FIRST_EPOCH + bench->records / bench->keys + 1;
-    if (bench->records == 0) {
-        return OK;
-    }
-    fprintf(stderr, "filling the store with %zu records …\n", bench->records);
     TRY(key_table_list(bench->stack.keys, &keys, &count));
     struct filling filling = { .bench = bench, .keys = keys };
     return committer_call(bench->stack.committer, fill_all, &filling);
@@ -177,8 +190,9 @@ static struct result measure(struct bench *bench, const struct scenario *scenari
     bench->epoch += requests / bench->keys + 2;
     uint64_t commits = committer_counts(bench->stack.committer).batches;
     uint64_t cpu_ns = usage_cpu_ns();
-    TRY(bench_load_run(&bench->load, &order, &out->outcome));
-    out->cpu_ns = (double)(usage_cpu_ns() - cpu_ns) / (double)(out->outcome.answered + 1);
+    TRY(bench_load_run(&bench->load, &order, &out->outcome, &bench->detail));
+    size_t answered = out->outcome.answered;
+    out->cpu_ns = (double)(usage_cpu_ns() - cpu_ns) / (double)(answered == 0 ? 1 : answered);
     out->commits = committer_counts(bench->stack.committer).batches - commits;
     return OK;
 }
@@ -263,38 +277,68 @@ static void print_json(const struct bench *bench)
     puts(text.data);
 }
 
-static void remove_database(const char *path)
+/* A folder that nobody else uses: a database that was there before is neither read nor removed. */
+static struct result make_folder(struct bench *bench)
+{
+    const char *parent = bench->options.directory;
+    int size = snprintf(bench->folder, sizeof(bench->folder), "%s/chamber-bench-XXXXXX", parent);
+    detail_set(&bench->detail, "--directory %s", parent);
+    ENSURE(size > 0 && (size_t)size < sizeof(bench->folder), BAD_INPUT, "the path is too long");
+    if (mkdtemp(bench->folder) == NULL) {
+        detail_set(&bench->detail, "--directory %s (%s)", parent, strerror(errno));
+        return FAIL(UNAVAILABLE, "cannot make a folder there");
+    }
+    snprintf(bench->database, sizeof(bench->database), "%s/bench.sqlite", bench->folder);
+    detail_set(&bench->detail, "%s", "");
+    return OK;
+}
+
+static void remove_folder(struct bench *bench)
 {
     static const char *const endings[] = { "", "-wal", "-shm" };
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        char name[PATH_MAX + 8];
-        snprintf(name, sizeof(name), "%s%s", path, endings[i]);
+        char name[sizeof(bench->database) + 8];
+        snprintf(name, sizeof(name), "%s%s", bench->database, endings[i]);
         (void)remove(name);
     }
+    (void)rmdir(bench->folder);
 }
 
-static struct result run_stack(struct bench *bench, const struct settings *settings)
+static struct result run_stack(struct bench *bench)
 {
-    TRY(stack_open(&bench->stack, settings, &bench->detail));
+    TRY(stack_open(&bench->stack, &bench->settings, &bench->detail));
     TRY(add_keys(bench));
-    TRY(fill_store(bench));
+    bench->epoch = RECORDS_FIRST_EPOCH + bench->records / bench->keys + 1;
+    if (bench->records > 0) {
+        TRY(fill_store(bench));
+    }
     TRY(stack_start(&bench->stack));
     TRY(measure_all(bench));
     bench->memory_bytes = usage_resident_bytes();
     return OK;
 }
 
-static struct result run(struct bench *bench, const struct settings *settings)
+static struct result measure_machine(struct bench *bench)
+{
+    fprintf(stderr, "bare: hash, sign, compress; write and sync …\n");
+    detail_set(&bench->detail, "%s", bench->folder);
+    TRY(bench_bare_run(bench->folder, &bench->bare));
+    detail_set(&bench->detail, "%s", "");
+    return OK;
+}
+
+static struct result run(struct bench *bench)
 {
     TRY(process_harden());
-    TRY(bench_load_start(&bench->load));
-    fprintf(stderr, "bare: hash, sign, compress; write and sync …\n");
-    TRY(bench_bare_run(bench->options.directory, &bench->bare));
-    struct result result = run_stack(bench, settings);
+    TRY(make_folder(bench));
+    struct result result = bench_load_start(&bench->load);
+    result = is_ok(result) ? measure_machine(bench) : result;
+    result = is_ok(result) ? run_stack(bench) : result;
     bench_load_stop(&bench->load);
-    (void)stack_drain(&bench->stack, 1);
-    stack_close(&bench->stack);
-    remove_database(bench->database);
+    if (stack_drain(&bench->stack, DRAIN_SECONDS)) {
+        stack_close(&bench->stack);
+    }
+    remove_folder(bench);
     return result;
 }
 
@@ -307,29 +351,39 @@ static int print_help(void)
          "Nothing\n"
          "of an existing signer is touched. The ratio is CPU time a signature over that of bare "
          "BLS.\n\n"
-         "  --directory DIR   where the store is put; use the disk that the signer will use\n"
+         "  --directory DIR   where a folder for the store is made, for as long as it runs; use "
+         "the\n"
+         "                    disk that the signer will use\n"
          "                    (default: the current directory)\n"
          "  --keys N          keys (default 1000)\n"
          "  --requests N      requests in each measurement (default 20000)\n"
          "  --connections N   connections at once (default 256)\n"
          "  --records N       attestations in the store beforehand (default 0)\n"
-         "  --json            one JSON object instead of a table");
+         "  --json            one JSON object instead of a table\n\n"
+         "example:\n"
+         "  containment-chamber bench --directory /var/lib/containment-chamber --keys 500");
     return EXIT_DONE;
 }
 
-/* The server's own settings, environment included, but for where it listens and stores. */
+/* The server's own settings, environment included, but for where it listens and stores; and without
+ * keys: those of a signer must not be at hand where their slashing protection is not. */
 static struct result configure(struct bench *bench, struct config **out)
 {
-    char path_flag[PATH_MAX + 32];
-    snprintf(bench->database, sizeof(bench->database), "%s/bench.sqlite", bench->options.directory);
-    snprintf(path_flag, sizeof(path_flag), "--anti-slashing-path=%s", bench->database);
     static char name[] = "bench";
     static char address[] = "--server-listen-address=127.0.0.1";
     static char port[] = "--server-listen-port=0";
     static char metrics[] = "--metrics-enabled=false";
+    static char backend[] = "--anti-slashing-backend=sqlite";
     static char pruning[] = "--anti-slashing-pruning-enabled=false";
-    char *const flags[] = { name, address, port, metrics, pruning, path_flag };
-    return command_configure(sizeof(flags) / sizeof(flags[0]), flags, NULL, 0, out, &bench->detail);
+    char *const flags[] = { name, address, port, metrics, backend, pruning };
+    static char nothing[] = "";
+    TRY(command_configure(sizeof(flags) / sizeof(flags[0]), flags, NULL, 0, out, &bench->detail));
+    bench->settings = *config_settings(*out);
+    bench->settings.anti_slashing.path = bench->database;
+    bench->settings.filesystem.paths.count = 0;
+    bench->settings.filesystem.keystores_path = nothing;
+    bench->settings.key_manager_api.enabled = false;
+    return OK;
 }
 
 int command_bench(int count, char *const *arguments)
@@ -352,11 +406,11 @@ int command_bench(int count, char *const *arguments)
         return print_help();
     }
     result = is_ok(result) ? read_options(&bench) : result;
+    result = is_ok(result) ? configure(&bench, &config) : result;
     if (!is_ok(result)) {
         return command_usage(&bench.detail, result);
     }
-    result = configure(&bench, &config);
-    result = is_ok(result) ? run(&bench, config_settings(config)) : result;
+    result = run(&bench);
     if (!is_ok(result)) {
         return command_fail(&bench.detail, result);
     }

@@ -134,7 +134,7 @@ static struct result measure_write(const char *directory, struct bench_bare *out
 
 RESULT bench_bare_run(const char *directory, struct bench_bare *out)
 {
-    TRY(measure_cpu(out));
+    TRY(measure_write(directory, out)); /* first: it is the one that a wrong directory fails */
     measure_signature(out);
-    return measure_write(directory, out);
+    return measure_cpu(out);
 }

@@ -81,7 +81,10 @@ static void carry_out(struct generator *generator, struct bench_outcome *outcome
         .context = generator,
     };
     struct http_load_result result = { 0 };
-    if (!is_ok(http_load_run(&load, &result, NULL))) {
+    struct detail detail = { "" };
+    struct result ran = http_load_run(&load, &result, &detail);
+    if (!is_ok(ran)) {
+        detail_line(&detail, ran, outcome->reason, sizeof(outcome->reason));
         return;
     }
     *outcome = (struct bench_outcome){
@@ -135,7 +138,11 @@ RESULT bench_load_start(struct bench_load *out)
     ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, UNAVAILABLE,
            "cannot make a socket pair");
     pid_t process = fork();
-    ENSURE(process >= 0, UNAVAILABLE, "cannot start the load generator");
+    if (process < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return FAIL(UNAVAILABLE, "cannot start the load generator");
+    }
     if (process == 0) {
         close(ends[0]);
         generate(ends[1]);
@@ -155,12 +162,16 @@ RESULT bench_load_keys(struct bench_load *load, const struct pubkey *keys, size_
 }
 
 RESULT bench_load_run(struct bench_load *load, const struct bench_order *order,
-                      struct bench_outcome *out)
+                      struct bench_outcome *out, struct detail *detail)
 {
+    struct bench_outcome outcome = { 0 };
+    detail_set(detail, "%s", "");
     ENSURE(write_whole(load->channel, order, sizeof(*order)) &&
-               read_whole(load->channel, out, sizeof(*out)),
+               read_whole(load->channel, &outcome, sizeof(outcome)),
            UNAVAILABLE, "the load generator ended");
-    ENSURE(out->ran, UNAVAILABLE, "the load generator cannot reach the signer");
+    detail_set(detail, "%s", outcome.reason);
+    ENSURE(outcome.ran, UNAVAILABLE, "the load generator gave up");
+    *out = outcome;
     return OK;
 }
 

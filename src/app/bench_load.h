@@ -3,6 +3,7 @@
 #ifndef APP_BENCH_LOAD_H
 #define APP_BENCH_LOAD_H
 
+#include "base/detail.h"
 #include "base/result.h"
 #include "eth/types.h"
 
@@ -25,6 +26,7 @@ struct bench_order {
 
 struct bench_outcome {
     bool ran;
+    char reason[DETAIL_SIZE]; /* why it did not run */
     size_t answered;
     size_t refused;
     size_t failed;
@@ -37,17 +39,19 @@ struct bench_load {
     int channel; /* orders go out, outcomes come back */
 };
 
-/* Forks the load generator. Before any thread is started. */
+/* Forks the load generator. Before any thread is started. The caller ends it: bench_load_stop(). */
 RESULT bench_load_start(struct bench_load *out);
 
-/* Tells it the public keys that the orders count. */
+/* Tells it the public keys that the orders count; once. UNAVAILABLE: the process is gone. */
 RESULT bench_load_keys(struct bench_load *load, const struct pubkey *keys, size_t count);
 
-/* Has one order carried out and waits for it. */
+/* Has one order carried out and waits for it. UNAVAILABLE: the process is gone, or could not reach
+ * the signer; `detail` says why. */
 RESULT bench_load_run(struct bench_load *load, const struct bench_order *order,
-                      struct bench_outcome *out);
+                      struct bench_outcome *out, struct detail *detail);
 
-/* Ends the process. */
+/* Ends the process when it has done what was ordered. Accepts one that was never started (zeroes),
+ * or is stopped already. */
 void bench_load_stop(struct bench_load *load);
 
 #endif

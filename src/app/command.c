@@ -2,6 +2,8 @@
 
 #include "config/load.h"
 
+#include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,25 +35,36 @@ static bool names(const struct command_option *option, const char *argument, siz
             strncmp(option->letter, argument, size) == 0);
 }
 
+/* A subcommand's options, and which of them were read already. */
+struct known_options {
+    const struct command_option *options;
+    size_t count;
+    uint64_t seen; /* a bit for each */
+};
+
 /* Reads the option at arguments[0], as "--name value" or "--name=value". `*used_out` is 0 when it
  * is none of these. */
-static struct result read_option(const struct command_option *options, size_t option_count,
-                                 int count, char *const *arguments, int *used_out)
+static struct result read_option(struct known_options *known, int count, char *const *arguments,
+                                 int *used_out)
 {
+    const struct command_option *options = known->options;
     const char *equals = strchr(arguments[0], '=');
     size_t size = equals == NULL ? strlen(arguments[0]) : (size_t)(equals - arguments[0]);
     *used_out = 0;
-    for (size_t i = 0; i < option_count; i++) {
+    for (size_t i = 0; i < known->count; i++) {
         if (!names(&options[i], arguments[0], size)) {
             continue;
         }
+        ENSURE((known->seen >> i & 1) == 0, BAD_INPUT, "the option is given twice");
+        known->seen |= (uint64_t)1 << i;
         if (options[i].flag != NULL) {
             ENSURE(equals == NULL, BAD_INPUT, "the option takes no value");
             *options[i].flag = true;
             *used_out = 1;
             return OK;
         }
-        ENSURE(equals != NULL || count > 1, BAD_INPUT, "the option needs a value");
+        bool has_value = equals != NULL || (count > 1 && strncmp(arguments[1], "--", 2) != 0);
+        ENSURE(has_value, BAD_INPUT, "the option needs a value");
         *options[i].value = equals != NULL ? equals + 1 : arguments[1];
         *used_out = equals != NULL ? 1 : 2;
         return OK;
@@ -64,14 +77,15 @@ static struct result read_arguments(int count, char *const *arguments,
                                     const struct command_option *options, size_t option_count,
                                     struct config *config, struct detail *detail)
 {
+    struct known_options known = { .options = options, .count = option_count };
+    assert(option_count <= 8 * sizeof(known.seen));
     for (int at = 1; at < count;) {
         int used = 0;
         detail_set(detail, "%s", arguments[at]);
-        TRY(read_option(options, option_count, count - at, arguments + at, &used));
-        if (used == 0 && config != NULL) {
+        TRY(read_option(&known, count - at, arguments + at, &used));
+        if (used == 0 && config != NULL) { /* names the nearest flag when it knows none */
             TRY(config_read_flag(config, count - at, arguments + at, &used, detail));
         }
-        detail_set(detail, "%s", arguments[at]);
         ENSURE(used > 0, BAD_INPUT, "unknown option; --help lists them");
         at += used;
     }

@@ -30,12 +30,12 @@ int command_usage(const struct detail *detail, struct result result);
 struct command_option {
     const char *name;   /* "--from" */
     const char *letter; /* "-c", or NULL */
-    const char **value; /* takes the next argument */
+    const char **value; /* takes the next argument; one that begins with -- needs the = form */
     bool *flag;         /* … or is set to true; exactly one of the two is not NULL */
 };
 
 /* Reads the arguments of a subcommand that takes no settings. BAD_INPUT with the argument in
- * `detail`. */
+ * `detail`: unknown, without its value, or there twice. At most 64 options. */
 RESULT command_read_options(int count, char *const *arguments, const struct command_option *options,
                             size_t option_count, struct detail *detail);
 

@@ -1,7 +1,9 @@
 #include "app/command.h"
 
+#include "app/process.h"
 #include "base/json.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@ static const struct {
 } commands[] = {
     { "server", command_server, "answer signing requests (this is the signer)" },
     { "slashing", command_slashing, "import, export and check slashing protection data" },
-    { "bench", command_bench, "measure this machine, or a running signer" },
+    { "bench", command_bench, "measure what a signature costs on this machine" },
     { "version", command_version, "say which version this is" },
 };
 
@@ -38,10 +40,19 @@ static void print_help(FILE *out)
           out);
 }
 
-int main(int count, char *const *arguments)
+/* What could not be written was not done: a settings file on a full disk is cut short. */
+static int finish_output(int code)
 {
-    json_init();
-    signal(SIGPIPE, SIG_IGN);
+    if (code != EXIT_DONE || (fflush(stdout) == 0 && !ferror(stdout))) {
+        return code;
+    }
+    struct detail detail;
+    detail_set(&detail, "standard output (%s)", strerror(errno));
+    return command_fail(&detail, FAIL(UNAVAILABLE, "cannot be written"));
+}
+
+static int run_command(int count, char *const *arguments)
+{
     const char *name = count > 1 ? arguments[1] : "--help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_help(count > 1 ? stdout : stderr);
@@ -53,6 +64,15 @@ int main(int count, char *const *arguments)
             return commands[i].run(count - 1, arguments + 1);
         }
     }
-    fprintf(stderr, "containment-chamber: unknown command '%s'; --help lists them\n", name);
-    return EXIT_USAGE;
+    struct detail detail;
+    detail_set(&detail, "%s", name);
+    return command_usage(&detail, FAIL(BAD_INPUT, "unknown command; --help lists them"));
+}
+
+int main(int count, char *const *arguments)
+{
+    process_keep_streams();
+    json_init();
+    signal(SIGPIPE, SIG_IGN);
+    return finish_output(run_command(count, arguments));
 }

@@ -2,8 +2,9 @@
 
 #include "base/cleanup.h"
 #include "base/decimal.h"
+#include "base/usage.h"
 
-#include <inttypes.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,17 @@
 #include <unistd.h>
 
 enum { KDF_MEMORY_MIN = 512 * 1024 * 1024 };
+
+void process_keep_streams(void)
+{
+    int fd = 0;
+    do {
+        fd = open("/dev/null", O_RDWR); /* takes the lowest number that is free */
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}
 
 static void raise_open_files(void)
 {
@@ -83,14 +95,6 @@ uint64_t process_files_max(void)
 
 uint64_t process_kdf_memory(void)
 {
-    CLEANUP(file_close_ptr) FILE *file = fopen("/proc/meminfo", "re");
-    char line[128];
-    uint64_t kibibytes = 0;
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kibibytes) == 1) {
-            break;
-        }
-    }
-    uint64_t half = kibibytes * 1024 / 2;
+    uint64_t half = usage_available_bytes() / 2;
     return half < KDF_MEMORY_MIN ? KDF_MEMORY_MIN : half;
 }

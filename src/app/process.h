@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+/* Puts /dev/null in the place of standard streams that are closed, before anything is opened: what
+ * takes their numbers would get the log's lines, be it the database or a client's connection. */
+void process_keep_streams(void);
+
 /* No core files, not traceable by others of the same user, no new privileges through exec, as many
  * file descriptors as the hard limit allows. UNAVAILABLE when one of the first three is refused:
  * keys must not be loaded then. */

@@ -8,10 +8,12 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { DRAIN_SECONDS = 25 };
+enum { DRAIN_SECONDS = 25, LOAD_POLL_NS = 50 * 1000 * 1000 };
 
 struct options {
     const char *config_path;
@@ -41,10 +43,59 @@ static int print_help(void)
         "                               from, and exit\n"
         "      --print-example-config   write a settings file with every setting explained\n"
         "      --print-config-reference write the settings' reference page (Markdown)\n\n"
-        "Settings come from the file, then from the environment "
+        "Settings come from these options, else from the environment "
         "(CONTAINMENT_SERVER__LISTEN_PORT),\n"
-        "then from these options:\n");
-    return print_text(config_help);
+        "else from the file, else they have their defaults:\n");
+    (void)print_text(config_help);
+    puts("\nexamples:\n"
+         "  containment-chamber server --print-example-config > config.yaml\n"
+         "  containment-chamber server -c config.yaml --check-config\n"
+         "  containment-chamber server -c config.yaml --network hoodi --logging-format json");
+    return EXIT_DONE;
+}
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* What is allowed, but rarely meant. */
+static void warn_of_settings(const struct settings *settings)
+{
+    if (strcmp(settings->anti_slashing.backend, "noop") == 0) {
+        log_warn(
+            "THERE IS NO SLASHING PROTECTION: anti_slashing.backend is noop; whatever is asked "
+            "for is signed");
+    }
+    if (settings->memory.allow_unlocked) {
+        log_warn("memory.allow_unlocked is on: keys may reach the swap");
+    }
+    if (!is_loopback(settings->server.listen_address)) {
+        log_warn("whoever reaches the signing API may use it, there is no authorisation: let only "
+                 "validator clients reach it",
+                 LOG_TEXT("listen_address", settings->server.listen_address));
+    }
+    if (settings->filesystem.paths.count == 0 && settings->filesystem.keystores_path[0] == '\0' &&
+        !settings->key_manager_api.enabled) {
+        log_warn("there will be no keys: neither key_sources.filesystem nor http.key_manager_api "
+                 "is configured");
+    }
+}
+
+static bool lacks_database(const struct settings *settings)
+{
+    return strcmp(settings->anti_slashing.backend, "sqlite") == 0 &&
+           access(settings->anti_slashing.path, F_OK) != 0;
+}
+
+/* A wrong path, or a wrong working directory, would otherwise pass for a fresh beginning. */
+static void warn_of_new_database(const struct settings *settings)
+{
+    char *path = realpath(settings->anti_slashing.path, NULL);
+    log_warn("a new slashing protection database was created: if a key signed before, stop now and "
+             "import its records",
+             LOG_TEXT("path", path == NULL ? settings->anti_slashing.path : path));
+    free(path);
 }
 
 static void log_settings(const struct stack *stack)
@@ -56,14 +107,7 @@ static void log_settings(const struct stack *stack)
              LOG_NUMBER("listen_port", stack->port),
              LOG_NUMBER("metrics_port", stack->metrics_port),
              LOG_TEXT("anti_slashing", settings->anti_slashing.backend));
-    if (strcmp(settings->anti_slashing.backend, "noop") == 0) {
-        log_warn(
-            "THERE IS NO SLASHING PROTECTION: anti_slashing.backend is noop; whatever is asked "
-            "for is signed");
-    }
-    if (settings->memory.allow_unlocked) {
-        log_warn("memory.allow_unlocked is on: keys may reach the swap");
-    }
+    warn_of_settings(settings);
 }
 
 /* Blocks the signals that the main thread waits for; all other threads inherit that. */
@@ -78,11 +122,16 @@ static void block_signals(sigset_t *waited)
 
 static void on_hangup(struct stack *stack)
 {
-    if (reloader_start(stack->reloader)) {
+    if (reloader_start_next(stack->reloader)) {
         log_info("SIGHUP: keys are loaded again");
     } else {
-        log_info("SIGHUP: keys are being loaded already");
+        log_info("SIGHUP: keys are loaded again after the load that is running");
     }
+}
+
+static bool asks_to_stop(int signal_number)
+{
+    return signal_number == SIGTERM || signal_number == SIGINT;
 }
 
 /* Until a signal says to stop. */
@@ -92,7 +141,7 @@ static void serve(struct stack *stack, const sigset_t *waited)
     const struct timespec second = { .tv_sec = 1 };
     for (;;) {
         int signal_number = sigtimedwait(waited, NULL, &second);
-        if (signal_number == SIGTERM || signal_number == SIGINT) {
+        if (asks_to_stop(signal_number)) {
             return;
         }
         if (signal_number == SIGHUP) {
@@ -105,14 +154,24 @@ static void serve(struct stack *stack, const sigset_t *waited)
     }
 }
 
-/* With key_sources.filesystem.strict a bad key file keeps the signer from starting. */
-static struct result wait_for_keys(struct stack *stack, struct detail *detail)
+/* With key_sources.filesystem.strict a bad key file keeps the signer from starting. `*stop_out`: a
+ * signal came that says to stop, which is not put off until all keys are loaded. */
+static struct result wait_for_keys(struct stack *stack, const sigset_t *waited, bool *stop_out,
+                                   struct detail *detail)
 {
+    const struct timespec pause = { .tv_nsec = LOAD_POLL_NS };
+    *stop_out = false;
     if (!stack->settings->filesystem.strict) {
         return OK;
     }
-    reloader_wait(stack->reloader);
     struct reload_status status = reloader_status(stack->reloader);
+    while (status.state == RELOAD_RUNNING) {
+        *stop_out = asks_to_stop(sigtimedwait(waited, NULL, &pause));
+        if (*stop_out) {
+            return OK;
+        }
+        status = reloader_status(stack->reloader);
+    }
     detail_set(detail, "%s", status.last_error);
     ENSURE(status.state == RELOAD_COMPLETED, BAD_INPUT,
            "a key could not be loaded, and key_sources.filesystem.strict is on");
@@ -147,32 +206,44 @@ static int run(const struct settings *settings)
     struct detail detail = { "" };
     struct stack stack = { 0 };
     sigset_t waited;
+    bool stops = false;
     block_signals(&waited);
+    bool is_new = lacks_database(settings);
     struct result result = process_harden();
     result = is_ok(result) ? stack_open(&stack, settings, &detail) : result;
     if (!is_ok(result)) {
         return fail_start(&stack, &detail, result);
     }
     log_settings(&stack);
+    if (is_new) {
+        warn_of_new_database(settings);
+    }
     result = stack_start(&stack);
-    result = is_ok(result) ? wait_for_keys(&stack, &detail) : result;
+    result = is_ok(result) ? wait_for_keys(&stack, &waited, &stops, &detail) : result;
     if (!is_ok(result)) {
         (void)stack_drain(&stack, DRAIN_SECONDS);
         return fail_start(&stack, &detail, result);
     }
-    process_notify("READY=1");
-    serve(&stack, &waited);
+    if (!stops) {
+        process_notify("READY=1");
+        serve(&stack, &waited);
+    }
     return stop(&stack);
+}
+
+/* That the setting names a network is known only above the configuration's layer. */
+static struct result check_network(const struct config *config, struct detail *detail)
+{
+    struct network network;
+    struct result found = stack_network(config_settings(config), &network, detail);
+    if (!is_ok(found)) {
+        detail_prefix(detail, "%s: ", config_origin(config, "network"));
+    }
+    return found;
 }
 
 static int check(const struct config *config)
 {
-    struct network network;
-    struct detail detail = { "" };
-    struct result result = stack_network(config_settings(config), &network, &detail);
-    if (!is_ok(result)) {
-        return command_fail(&detail, result);
-    }
     BUF text = BUF_INIT(1024 * 1024);
     config_describe(config, &text);
     fputs(text.data, stdout);
@@ -198,6 +269,7 @@ int command_server(int count, char *const *arguments)
                : options.print_example ? print_text(config_example)
                                        : print_text(config_reference);
     }
+    configured = is_ok(configured) ? check_network(config, &detail) : configured;
     if (!is_ok(configured)) {
         return command_usage(&detail, configured);
     }

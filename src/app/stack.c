@@ -11,7 +11,9 @@
 
 enum {
     WRITE_TIMEOUT_SECONDS = 30,
-    BODY_MEMORY_FACTOR = 16, /* so many bodies of the largest size at once */
+    BODY_MEMORY_FACTOR = 16,              /* so many bodies of the largest size at once … */
+    SMALL_BODY_MEMORY = 64 * 1024 * 1024, /* … and, beside them, 8 KiB for each of 8192 requests */
+    RESPONSE_MEMORY = 256 * 1024 * 1024,  /* of responses that clients do not take */
     TASK_THREADS = 4,
     TASK_QUEUE = 1024,
     CPUS_PER_LOOP = 8,    /* one event-loop thread keeps so many signing CPUs busy */
@@ -55,6 +57,16 @@ static const char *text_or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
+/* A system that refuses to lock any memory shows itself before the first key is read. */
+static struct result try_vault(struct vault *vault)
+{
+    const struct secret32 nothing = { { 0 } };
+    uint32_t slot = 0;
+    TRY(vault_put(vault, &nothing, &slot));
+    vault_erase(vault, slot);
+    return OK;
+}
+
 static struct result open_keys(struct stack *stack)
 {
     const struct settings *settings = stack->settings;
@@ -62,6 +74,7 @@ static struct result open_keys(struct stack *stack)
     uint64_t memory = settings->filesystem.kdf_memory_mib * 1024 * 1024;
     TRY(vault_new(VAULT_SLOTS_MAX, optional ? VAULT_LOCK_OPTIONAL : VAULT_LOCK_REQUIRED,
                   &stack->vault));
+    TRY(try_vault(stack->vault));
     TRY(key_table_new(stack->vault, &stack->keys));
     kdf_gate_init(&stack->kdf_gate, memory == 0 ? process_kdf_memory() : memory);
     stack->loader_settings = (struct loader_settings){
@@ -153,7 +166,9 @@ static struct result open_http(struct stack *stack, struct detail *detail)
         .loops = loop_count(settings),
         .connections_max = connections_max(settings),
         .body_max = settings->server.max_body_bytes,
-        .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR,
+        .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR + SMALL_BODY_MEMORY,
+        .body_memory_reserved = SMALL_BODY_MEMORY,
+        .response_memory_max = RESPONSE_MEMORY,
         .idle_timeout_s = (unsigned)settings->server.idle_timeout_seconds,
         .request_timeout_s = (unsigned)settings->server.request_timeout_seconds,
         .write_timeout_s = WRITE_TIMEOUT_SECONDS,
@@ -161,15 +176,19 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     TRY(tasks_new(TASK_THREADS, TASK_QUEUE, &stack->tasks));
     TRY(http_server_new(&http_settings, &stack->http));
     fill_api(stack);
-    TRY(http_server_listen(stack->http, settings->server.listen_address,
-                           (uint16_t)settings->server.listen_port, api_handle, &stack->api,
-                           &stack->port, detail));
+    const struct http_endpoint api = { .address = settings->server.listen_address,
+                                       .port = (uint16_t)settings->server.listen_port,
+                                       .handler = api_handle,
+                                       .context = &stack->api };
+    const struct http_endpoint metrics = { .address = settings->metrics.listen_address,
+                                           .port = (uint16_t)settings->metrics.listen_port,
+                                           .handler = api_handle_metrics,
+                                           .context = &stack->api };
+    TRY(http_server_listen(stack->http, &api, &stack->port, detail));
     if (!settings->metrics.enabled) {
         return OK;
     }
-    return http_server_listen(stack->http, settings->metrics.listen_address,
-                              (uint16_t)settings->metrics.listen_port, api_handle_metrics,
-                              &stack->api, &stack->metrics_port, detail);
+    return http_server_listen(stack->http, &metrics, &stack->metrics_port, detail);
 }
 
 RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail)

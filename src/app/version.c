@@ -2,17 +2,20 @@
 
 #include <openssl/crypto.h>
 #include <stdio.h>
-#include <string.h>
 
 int command_version(int count, char *const *arguments)
 {
-    if (count > 1 && strcmp(arguments[1], "--help") == 0) {
-        puts("usage: containment-chamber version\n\nPrints the version and that of OpenSSL.");
-        return EXIT_DONE;
+    bool help = false;
+    struct detail detail = { "" };
+    const struct command_option known[] = { { "--help", "-h", NULL, &help } };
+    struct result read = command_read_options(count, arguments, known, 1, &detail);
+    if (!is_ok(read)) {
+        return command_usage(&detail, read);
     }
-    if (count > 1) {
-        fprintf(stderr, "containment-chamber: version takes no arguments\n");
-        return EXIT_USAGE;
+    if (help) {
+        puts("usage: containment-chamber version\n\nPrints the version and that of OpenSSL.\n\n"
+             "example:\n  containment-chamber version");
+        return EXIT_DONE;
     }
     printf("containment-chamber %s\n%s\n", CHAMBER_VERSION, OpenSSL_version(OPENSSL_VERSION));
     return EXIT_DONE;

@@ -1,5 +1,7 @@
 #include "base/decimal.h"
 
+#include <string.h>
+
 RESULT decimal_parse(const char *text, size_t text_size, uint64_t *out)
 {
     ENSURE(text_size > 0, BAD_INPUT, "empty where a decimal number is needed");
@@ -12,5 +14,14 @@ RESULT decimal_parse(const char *text, size_t text_size, uint64_t *out)
                "number is over 2^64 - 1");
     }
     *out = value;
+    return OK;
+}
+
+RESULT decimal_scan(const char *text, uint64_t *out, const char **end_out)
+{
+    text += strspn(text, " \t");
+    size_t digits = strspn(text, "0123456789");
+    TRY(decimal_parse(text, digits, out));
+    *end_out = text + digits;
     return OK;
 }

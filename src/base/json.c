@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_SIZE = 64 };
+enum { PIECE_SIZE = 64, LOADER_STACK = 4096 };
 
 /* jansson has one pair of memory functions for the process. Ours charge the tree that the calling
  * thread is parsing, and wipe what is freed. jansson 2.14 goes on with a string whose buffer could
@@ -69,8 +69,8 @@ struct source {
 };
 
 /* Hands the text to jansson in pieces, so that it can be ended when the budget is passed. jansson
- * keeps a piece on its stack, so pieces are small and the last one is wiped. A NUL behind a number
- * would get lost in jansson; U+0001 is as wrong in every place, and does not. */
+ * keeps a piece on its stack, so pieces are small and the last one is wiped, here or below. A NUL
+ * behind a number would get lost in jansson; U+0001 is as wrong in every place, and does not. */
 static size_t feed(void *piece, size_t size_max, void *context)
 {
     struct source *source = context;
@@ -108,6 +108,13 @@ static const char *reason_of(const json_error_t *error)
     return known ? reasons[code] : "syntax error";
 }
 
+/* Where a text is refused, its last piece stays where jansson's frame was: right below ours. */
+static __attribute__((noinline)) void wipe_loader_stack(void)
+{
+    uint8_t below[LOADER_STACK];
+    secret_wipe(below, sizeof(below));
+}
+
 static void error_wipe(json_error_t *error)
 {
     secret_wipe(error, sizeof(*error));
@@ -129,6 +136,7 @@ static struct result parse_value(const char *text, size_t size, size_t place, si
     CLEANUP(json_free_ptr)
     struct json *root = (struct json *)(void *)json_load_callback(feed, &source, flags, &error);
     budget = SIZE_MAX;
+    wipe_loader_stack();
     ENSURE(!budget_passed, LIMIT, "JSON has too many values for its size");
     if (root == NULL) {
         detail_set(detail, "byte %zu (%s)", place + (size_t)error.position, reason_of(&error));

@@ -106,7 +106,8 @@ static void set_origin(struct config *config, const struct setting *setting,
 {
     struct origin *origin = &config->origins[setting - settings_table];
     free(origin->text);
-    *origin = (struct origin){ .source = place->source, .text = text };
+    origin->source = place->source;
+    origin->text = text;
 }
 
 RESULT config_assign(struct config *config, const struct setting *setting,

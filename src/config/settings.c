@@ -16,10 +16,11 @@ enum {
 };
 
 const struct setting settings_table[] = {
-    { TEXT("server.listen_address", server.listen_address), .standard = "0.0.0.0",
+    { TEXT("server.listen_address", server.listen_address), .standard = "127.0.0.1",
       .help =
-          "IP address on which the signing API listens. 0.0.0.0 is every IPv4 interface and :: "
-          "every interface; use 127.0.0.1 when the validator client runs on the same machine." },
+          "IP address on which the signing API listens. Whoever reaches it can have messages "
+          "signed: for validator clients on other machines give an address of a private network. "
+          "0.0.0.0 is every IPv4 interface and :: every interface." },
     { NUMBER("server.listen_port", server.listen_port), .standard = "9000", .max = PORT_MAX,
       .help = "TCP port of the signing API, as given in the remote signer URL of your validator "
               "clients. 0 takes any free port, which is for tests." },
@@ -47,9 +48,9 @@ const struct setting settings_table[] = {
     { BOOLEAN("metrics.enabled", metrics.enabled), .standard = "true",
       .help = "Serves Prometheus metrics at /metrics, over plain HTTP on a port of their own. Turn "
               "it off when nothing collects them." },
-    { TEXT("metrics.listen_address", metrics.listen_address), .standard = "0.0.0.0",
-      .help = "IP address on which the metrics are served. Use 127.0.0.1 or an address of your "
-              "monitoring network to keep them from everybody else." },
+    { TEXT("metrics.listen_address", metrics.listen_address), .standard = "127.0.0.1",
+      .help = "IP address on which the metrics are served. For a collector on another machine give "
+              "an address of your monitoring network." },
     { NUMBER("metrics.listen_port", metrics.listen_port), .standard = "3000", .max = PORT_MAX,
       .help = "TCP port of the metrics. 0 takes any free port, which is for tests." },
     { NUMBER("metrics.refresh_interval_seconds", metrics.refresh_interval_seconds),

@@ -303,21 +303,32 @@ static struct result read_stream(struct reader *reader)
                   FAIL(BAD_INPUT, "a second document (---); one is allowed"));
 }
 
+/* The length of the byte order mark with which some editors begin a file. libyaml skips it only
+ * where it may guess at the encoding. */
+static size_t mark_length(const char *yaml, size_t size)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    const size_t length = sizeof(mark) - 1;
+    return size >= length && strncmp(yaml, mark, length) == 0 ? length : 0;
+}
+
 RESULT yaml_reader_read(struct config *config, const char *name, const void *yaml, size_t size,
                         struct detail *detail)
 {
     CLEANUP(free_ptr) size_t *section_lines = calloc(sections_table_size, sizeof(size_t));
     ENSURE(section_lines != NULL, UNAVAILABLE, "out of memory");
     size_t length = strlen(name);
+    size_t skipped = mark_length(yaml, size);
     struct reader reader = { .config = config,
                              .name = name + (length > FILE_SHOWN_MAX ? length - FILE_SHOWN_MAX : 0),
-                             .yaml = yaml,
-                             .size = size,
+                             .yaml = skipped == 0 ? yaml : (const char *)yaml + skipped,
+                             .size = size - skipped,
                              .section_lines = section_lines,
                              .detail = detail };
     ENSURE(yaml_parser_initialize(&reader.parser), UNAVAILABLE, "out of memory");
     CLEANUP(parser_delete_ptr) yaml_parser_t *parser = &reader.parser;
     yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(parser, size == 0 ? (const yaml_char_t *)"" : yaml, size);
+    yaml_parser_set_input_string(parser, (const yaml_char_t *)(reader.size == 0 ? "" : reader.yaml),
+                                 reader.size);
     return read_stream(&reader);
 }

@@ -203,13 +203,13 @@ static void run_pool(struct run *run, size_t count, size_t threads,
                      void (*piece)(size_t index, void *context))
 {
     unsigned progress_ms = run->loader->settings->progress_ms;
-    work_pool_run(&(struct work){ .count = count,
-                                  .threads = threads,
-                                  .run = piece,
-                                  .context = run,
-                                  .cancelled = &run->loader->cancelled,
-                                  .tick = log_progress,
-                                  .tick_ms = progress_ms != 0 ? progress_ms : PROGRESS_MS });
+    work_pool_run(&(struct work_batch){ .count = count,
+                                        .threads = threads,
+                                        .run = piece,
+                                        .context = run,
+                                        .cancelled = &run->loader->cancelled,
+                                        .tick = log_progress,
+                                        .tick_ms = progress_ms != 0 ? progress_ms : PROGRESS_MS });
 }
 
 static bool has_keystore(const struct key_entry *entry)

@@ -68,6 +68,7 @@ static bool wait_for_request(struct reloader *reloader)
         pthread_cond_wait(&reloader->changed, &reloader->mutex);
     }
     reloader->wanted = false;
+    reloader->status.state = RELOAD_RUNNING;
     return !reloader->stopping;
 }
 
@@ -122,6 +123,16 @@ bool reloader_start(struct reloader *reloader)
     reloader->wanted = true;
     pthread_cond_broadcast(&reloader->changed);
     return true;
+}
+
+bool reloader_start_next(struct reloader *reloader)
+{
+    LOCK_SCOPE(&reloader->mutex);
+    bool at_once = reloader->status.state != RELOAD_RUNNING;
+    reloader->status.state = RELOAD_RUNNING;
+    reloader->wanted = true;
+    pthread_cond_broadcast(&reloader->changed);
+    return at_once;
 }
 
 struct reload_status reloader_status(struct reloader *reloader)

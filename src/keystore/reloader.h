@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { RELOAD_ERROR_SIZE = 2048 }; /* longer lines, of very long paths, are cut; the log has all */
+
 enum reload_state {
     RELOAD_IDLE, /* nothing was loaded yet */
     RELOAD_RUNNING,
@@ -25,7 +27,7 @@ struct reload_status {
     bool ever_completed;       /* some load went through since the start */
     size_t done, total;        /* of the load that is running */
     size_t loaded, errors;     /* of the last one */
-    char last_error[DETAIL_SIZE];
+    char last_error[RELOAD_ERROR_SIZE];
     uint64_t duration_ns;
     uint64_t failures_total; /* bad files in all loads */
 };
@@ -41,6 +43,10 @@ DEFINE_CLEANUP(struct reloader, reloader_free);
 
 /* Starts a load in the background. False: one is running already, nothing was started. */
 bool reloader_start(struct reloader *reloader);
+
+/* The same for callers that get no answer: while a load runs, another is started after it, which
+ * sees what was changed meanwhile. False: it comes after the one that is running. */
+bool reloader_start_next(struct reloader *reloader);
 
 struct reload_status reloader_status(struct reloader *reloader);
 

@@ -22,6 +22,7 @@ RESULT unlock_keystore(struct unlock_text text, struct unlock_text password, str
     struct eip2335 keystore;
     struct pubkey pubkey;
     TRY(eip2335_parse(text.at, text.size, &keystore, detail));
+    detail_set(detail, "%s", ""); /* what fails from here on is no member's fault */
     TRY(decrypt(&keystore, password, gate, &secret));
     TRY(bls_public_key(secret.bytes, pubkey.bytes));
     ENSURE(!keystore.has_pubkey || pubkey_equal(&keystore.pubkey, &pubkey), BAD_INPUT,

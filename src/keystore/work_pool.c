@@ -7,7 +7,7 @@
 #include <time.h>
 
 struct pool {
-    const struct work *work;
+    const struct work_batch *work;
     atomic_size_t next;
     pthread_mutex_t mutex; /* guards `running` */
     pthread_cond_t changed;
@@ -16,7 +16,7 @@ struct pool {
 
 static void run_pieces(struct pool *pool)
 {
-    const struct work *work = pool->work;
+    const struct work_batch *work = pool->work;
     while (!atomic_load(work->cancelled)) {
         size_t index = atomic_fetch_add(&pool->next, 1);
         if (index >= work->count) {
@@ -72,7 +72,7 @@ static bool wait_for_threads(struct pool *pool)
     return pool->running == 0;
 }
 
-static void pool_init(struct pool *pool, const struct work *work)
+static void pool_init(struct pool *pool, const struct work_batch *work)
 {
     pthread_condattr_t monotonic;
     *pool = (struct pool){ .work = work };
@@ -96,7 +96,7 @@ static size_t start_threads(struct pool *pool, pthread_t *threads, size_t count)
     return pool->running;
 }
 
-void work_pool_run(const struct work *work)
+void work_pool_run(const struct work_batch *work)
 {
     size_t wanted = smallest(work->threads, work->count, thread_cpu_count());
     wanted = wanted == 0 ? 1 : wanted;

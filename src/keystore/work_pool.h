@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-struct work {
+struct work_batch {
     size_t count;   /* pieces */
     size_t threads; /* at most so many, and never more than pieces or CPUs; at least one */
     void (*run)(size_t index, void *context); /* piece `index`, on any of the threads */
@@ -18,6 +18,6 @@ struct work {
 
 /* Returns when all pieces are done, or the begun ones after `cancelled`. Pieces begin in their
  * order. When the system gives no thread, the caller's does the work, without ticks. */
-void work_pool_run(const struct work *work);
+void work_pool_run(const struct work_batch *work);
 
 #endif

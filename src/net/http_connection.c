@@ -73,9 +73,9 @@ static atomic_size_t *counter_of(struct http_server *server, enum connection_sta
     return state == CONNECTION_RECEIVING ? &server->receiving : NULL;
 }
 
-static void count_state(struct http_connection *connection, bool enters)
+static void count_state(struct http_server *server, enum connection_state state, bool enters)
 {
-    atomic_size_t *counter = counter_of(connection->loop->server, connection->state);
+    atomic_size_t *counter = counter_of(server, state);
     if (counter != NULL && enters) {
         atomic_fetch_add(counter, 1);
     } else if (counter != NULL) {
@@ -86,11 +86,12 @@ static void count_state(struct http_connection *connection, bool enters)
 static void set_state(struct http_connection *connection, enum connection_state state)
 {
     list_remove(connection);
-    count_state(connection, false);
+    /* In and only then out: a drain that looks meanwhile must not see nothing under way. */
+    count_state(connection->loop->server, state, true);
+    count_state(connection->loop->server, connection->state, false);
     connection->state = state;
     connection->deadline_ns =
         clock_monotonic_ns() + timeout_of(&connection->loop->server->settings, state);
-    count_state(connection, true);
     list_append(connection);
 }
 
@@ -170,11 +171,26 @@ void http_connection_open(struct http_loop *loop, const struct http_listener *li
     atomic_fetch_add(&server->accepted, 1);
 }
 
+/* What was sent ahead may be a body with a password in it. */
+static void wipe_ahead(struct http_connection *connection)
+{
+    secret_wipe(connection->ahead.data, connection->ahead.size);
+    buf_clear(&connection->ahead);
+}
+
+static void forget_unsent(struct http_connection *connection)
+{
+    atomic_fetch_sub(&connection->loop->server->unsent, connection->unsent);
+    connection->unsent = 0;
+}
+
 static void connection_free(struct http_connection *connection)
 {
     list_remove(connection);
-    count_state(connection, false);
+    forget_unsent(connection);
+    count_state(connection->loop->server, connection->state, false);
     http_parser_free(connection->parser);
+    wipe_ahead(connection);
     buf_free(&connection->ahead);
     buf_free(&connection->out);
     free(connection);
@@ -241,11 +257,9 @@ static void append_head(struct http_connection *connection, const struct http_re
     int size = snprintf(
         head, sizeof(head),
         "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nDate: %s\r\n"
-        "%s%s%s%s%s%s%s",
+        "X-Request-Id: %s\r\n%s%s%s%s",
         response->status, http_reason(response->status), response->content_type,
-        response->body.size, connection->loop->date, /* request id= */
-        id == NULL ? "" : "X-Request-Id: ", id == NULL ? "" : id,
-        id == NULL ? "" : "\r\n", /* allow= */
+        response->body.size, connection->loop->date, id, /* allow= */
         response->allow == NULL ? "" : "Allow: ", response->allow == NULL ? "" : response->allow,
         response->allow == NULL ? "" : "\r\n",
         connection->close_after ? "Connection: close\r\n" : "");
@@ -278,7 +292,18 @@ static bool send_out(struct http_connection *connection)
     }
     buf_free(out);
     connection->out_done = 0;
+    forget_unsent(connection);
     return true;
+}
+
+/* Counts a response that its client does not take at once. False: all that wait together take too
+ * much memory. A single one may be of any size. */
+static bool keep_unsent(struct http_connection *connection)
+{
+    struct http_server *server = connection->loop->server;
+    connection->unsent = connection->out.size;
+    size_t others = atomic_fetch_add(&server->unsent, connection->unsent);
+    return others == 0 || others + connection->unsent <= server->settings.response_memory_max;
 }
 
 /* Lets the loop send the rest when the socket has room again. */
@@ -288,7 +313,7 @@ static enum standing wait_writable(struct http_connection *connection)
         connection->write_event =
             event_new(connection->loop->base, connection->fd, EV_WRITE, on_writable, connection);
     }
-    if (connection->write_event == NULL) {
+    if (connection->write_event == NULL || !keep_unsent(connection)) {
         http_connection_close(connection);
         return STANDING_GONE;
     }
@@ -314,7 +339,8 @@ static enum standing response_is_out(struct http_connection *connection)
     if (connection->refused && !connection->peer_closed) {
         return linger(connection);
     }
-    if (connection->close_after || (connection->peer_closed && connection->ahead.size == 0)) {
+    if (connection->close_after || connection->ahead.failed || /* a gap in what was sent ahead */
+        (connection->peer_closed && connection->ahead.size == 0)) {
         http_connection_close(connection);
         return STANDING_GONE;
     }
@@ -365,9 +391,11 @@ static enum standing finish(struct http_exchange *exchange)
 /* Refuses a request that is not even complete. */
 static void refuse(struct http_connection *connection, struct http_response response)
 {
+    char id[HTTP_EXCHANGE_ID_SIZE];
+    format_id(connection->loop->server, id);
     atomic_fetch_add(&connection->loop->server->requests_refused, 1);
     connection->refused = true;
-    (void)respond(connection, &response, NULL, true);
+    (void)respond(connection, &response, id, true);
 }
 
 /* What follows the bytes that the parser took. True: go on with the bytes behind them. */
@@ -413,7 +441,7 @@ static void process(struct http_connection *connection, const char *bytes, size_
         if (!connection->exchange->answered || finish(connection->exchange) != STANDING_READY) {
             return;
         }
-        buf_clear(&connection->ahead); /* `bytes` goes on with the same */
+        wipe_ahead(connection); /* `bytes` goes on with the same */
     }
     if (connection->state == CONNECTION_IDLE && connection->peer_closed) {
         http_connection_close(connection);

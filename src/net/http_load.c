@@ -113,7 +113,9 @@ static void on_readable(struct run *run, struct client *client)
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
-    if (got <= 0 || llhttp_execute(&client->parser, piece, (size_t)got) != HPE_OK) {
+    /* What comes unasked must not count as an answer: there is room for the asked ones only. */
+    if (got <= 0 || client->sent_ns == 0 ||
+        llhttp_execute(&client->parser, piece, (size_t)got) != HPE_OK) {
         lose(run, client);
         return;
     }
@@ -162,8 +164,6 @@ static void drive(struct run *run)
         int wait_ms = send_due(run);
         int ready = epoll_wait(run->epoll, events, EVENTS_AT_ONCE, wait_ms);
         if (ready == 0 && wait_ms > STALL_MS) { /* nobody answers any more */
-            run->result->failed =
-                run->load->requests - run->result->answered - run->result->refused;
             return;
         }
         for (int i = 0; i < ready; i++) {
@@ -184,7 +184,8 @@ RESULT http_load_run(const struct http_load *load, struct http_load_result *out,
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(load->port) };
     CLEANUP(free_ptr) uint64_t *latencies = calloc(load->requests, sizeof(*latencies));
-    CLEANUP(run_done) struct run run = { .load = load, .result = out };
+    struct http_load_result result = { .latencies_ns = latencies };
+    CLEANUP(run_done) struct run run = { .load = load, .result = &result };
     detail_set(detail, "%s port %u", load->address, load->port);
     ENSURE(load->connections <= HTTP_LOAD_CONNECTIONS_MAX, LIMIT, "too many connections");
     ENSURE(inet_pton(AF_INET, load->address, &address.sin_addr) == 1, BAD_INPUT,
@@ -193,14 +194,16 @@ RESULT http_load_run(const struct http_load *load, struct http_load_result *out,
     run.epoll = epoll_create1(EPOLL_CLOEXEC);
     run.clients = calloc(load->connections, sizeof(*run.clients));
     ENSURE(run.epoll > 0 && run.clients != NULL, UNAVAILABLE, "out of memory");
-    *out = (struct http_load_result){ .latencies_ns = latencies };
     for (size_t i = 0; i < load->connections; i++) {
         TRY(dial(&run, &run.clients[i], &address));
     }
     uint64_t start = clock_monotonic_ns();
     drive(&run);
-    out->wall_ns = clock_monotonic_ns() - start;
-    qsort(latencies, out->answered, sizeof(*latencies), compare_latencies);
+    result.wall_ns = clock_monotonic_ns() - start;
+    /* Also what was never sent because no connection was left. */
+    result.failed = load->requests - result.answered - result.refused;
+    qsort(latencies, result.answered, sizeof(*latencies), compare_latencies);
+    *out = result;
     latencies = NULL;
     return OK;
 }

@@ -25,12 +25,14 @@ struct http_load {
 struct http_load_result {
     size_t answered;        /* with status 200 */
     size_t refused;         /* with another status */
-    size_t failed;          /* connection lost, or no answer within a minute */
+    size_t failed;          /* all others: connection lost, or no answer within a minute */
     uint64_t wall_ns;       /* from the first request to the last answer */
     uint64_t *latencies_ns; /* of the answered ones, sorted; the caller frees */
 };
 
-/* Opens all connections, then sends. UNAVAILABLE when the server cannot be reached. */
+/* Opens all connections, then sends. A connection that is lost is not opened again; what the others
+ * cannot make up for has failed. UNAVAILABLE when the server cannot be reached, BAD_INPUT for an
+ * address that is none, LIMIT for too many connections. */
 RESULT http_load_run(const struct http_load *load, struct http_load_result *out,
                      struct detail *detail);
 

@@ -55,6 +55,7 @@ struct http_connection {
     struct buf ahead; /* bytes behind the request that is worked on */
     struct buf out;   /* a response's bytes that the socket did not take at once */
     size_t out_done;
+    size_t unsent; /* what of `out` counts in the server's `unsent` */
 };
 
 /* A list in order of entering, so in order of deadlines: all its members have the same time-out. */
@@ -117,6 +118,7 @@ struct http_server {
     atomic_bool draining;
     atomic_size_t active; /* requests that are worked on or whose response is not out */
     atomic_size_t receiving;
+    atomic_size_t unsent; /* bytes of responses that wait for their clients */
     atomic_uint_fast64_t open, accepted, refused, requests, requests_refused;
 };
 

@@ -27,6 +27,7 @@ enum {
     HTTP_ACCEPT_MAX = 512,     /* bytes of the fields that are kept; more: 431 */
     HTTP_CONTENT_TYPE_MAX = 256,
     HTTP_AUTHORIZATION_MAX = 2048,
+    HTTP_BODY_SMALL_MAX = 64 * 1024, /* bytes; a longer body gets its memory as it arrives */
 };
 
 /* All texts are NUL-terminated and hold no other NUL. */

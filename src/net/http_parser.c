@@ -8,10 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-    FIELD_NAME_MAX = 32,
-    BODY_AT_ONCE_MAX = 64 * 1024, /* a longer body gets its memory as it arrives */
-};
+enum { FIELD_NAME_MAX = 32 };
 
 /* The header fields that somebody asks for. */
 enum field {
@@ -27,6 +24,7 @@ struct http_parser {
     llhttp_t native;
     struct http_body_budget *budget;
     struct http_request *request; /* NULL between requests */
+    size_t announced;             /* Content-Length; 0 without */
     size_t target_size;
     size_t head_size;
     size_t field_count;
@@ -35,8 +33,7 @@ struct http_parser {
     enum field field;
     char expect[FIELD_NAME_MAX + 1];
     char transfer_encoding[FIELD_NAME_MAX + 1];
-    size_t body_max; /* of this request: what it announced, or what any may have */
-    bool in_head;    /* of the request; false between requests, in a body and in its trailer */
+    bool in_head; /* of the request; false between requests, in a body and in its trailer */
     bool at_line_start;
     bool wants_continue;
     unsigned refusal_status; /* 0: llhttp refused */
@@ -54,6 +51,7 @@ static int on_message_begin(llhttp_t *native)
 {
     struct http_parser *parser = native->data;
     parser->request = calloc(1, sizeof(*parser->request));
+    parser->announced = 0;
     parser->target_size = 0;
     parser->head_size = 0;
     parser->field_count = 0;
@@ -134,7 +132,7 @@ static enum field find_field(const struct http_parser *parser)
         { "expect", FIELD_EXPECT },
         { "transfer-encoding", FIELD_TRANSFER_ENCODING },
     };
-    if (!parser->in_head) { /* what a trailer says must not count as if the head had said it */
+    if (!parser->in_head) { /* behind a chunked body: none of the head's (RFC 9110, 6.5.1) */
         return FIELD_OTHER;
     }
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -213,6 +211,13 @@ static int on_header_value(llhttp_t *native, const char *at, size_t size)
     return refused != 0 ? refused : append_value(parser, at, size);
 }
 
+/* They would else be the one thing that a client may send without end. */
+static int on_chunk_extension(llhttp_t *native, const char *at, size_t size)
+{
+    (void)at;
+    return count_head(native->data, size);
+}
+
 static enum http_method method_of(const llhttp_t *native)
 {
     switch (native->method) {
@@ -265,6 +270,7 @@ static int on_headers_complete(llhttp_t *native)
     if (native->content_length > parser->budget->body_max) {
         return refuse(parser, 413, "the body is longer than server.max_body_bytes");
     }
+    parser->announced = native->content_length;
     int refused = check_transfer_encoding(parser);
     if (refused != 0) {
         return refused;
@@ -272,26 +278,26 @@ static int on_headers_complete(llhttp_t *native)
     if (parser->expect[0] != '\0' && strcasecmp(parser->expect, "100-continue") != 0) {
         return refuse(parser, 417, "the only expectation known is 100-continue");
     }
-    bool is_chunked = (native->flags & F_CHUNKED) != 0;
-    parser->body_max = is_chunked ? parser->budget->body_max : native->content_length;
-    bool has_body = native->content_length > 0 || is_chunked;
+    bool has_body = native->content_length > 0 || (native->flags & F_CHUNKED) != 0;
     parser->wants_continue = has_body && parser->expect[0] != '\0' && native->http_minor > 0;
     /* JDK clients offer an upgrade to HTTP/2 with every request; a server may ignore the offer. */
     native->upgrade = 0;
     return 0;
 }
 
-/* What a body's memory takes of the budget. */
-static size_t share_of(size_t capacity)
+/* Bytes that a body of this capacity must leave to small ones: large bodies must not keep ordinary
+ * requests out. */
+static size_t untouchable(const struct http_body_budget *budget, size_t capacity)
 {
-    return capacity > HTTP_SMALL_BODY_MAX ? capacity : 0;
+    return capacity > HTTP_BODY_SMALL_MAX + 1 ? budget->reserved : 0;
 }
 
 static bool take_budget(struct http_body_budget *budget, size_t size)
 {
+    size_t untouched = untouchable(budget, size);
     size_t left = atomic_load(&budget->left);
     do {
-        if (size > left) {
+        if (left < untouched || size > left - untouched) {
             return false;
         }
     } while (!atomic_compare_exchange_weak(&budget->left, &left, left - size));
@@ -303,23 +309,24 @@ static void wipe_body(struct http_request *request, struct http_body_budget *bud
     if (request->body != NULL) {
         secret_wipe(request->body, request->body_size);
         free(request->body);
-        atomic_fetch_add(&budget->left, share_of(request->body_capacity));
+        atomic_fetch_add(&budget->left, request->body_capacity);
         request->body = NULL;
         request->body_capacity = 0;
     }
 }
 
-/* Doubles from step to step, up to the longest that the body may still become. */
-static size_t next_capacity(const struct http_parser *parser, size_t capacity, size_t needed)
+/* A small body gets what it announced at once; others grow, never past the longest body. */
+static size_t next_capacity(const struct http_parser *parser, size_t needed)
 {
-    size_t most = parser->body_max + 1;
-    if (capacity == 0 && (parser->native.flags & F_CHUNKED) == 0) {
-        capacity = most < BODY_AT_ONCE_MAX ? most : BODY_AT_ONCE_MAX;
+    size_t capacity = parser->request->body_capacity;
+    if (capacity == 0) {
+        bool small = parser->announced <= HTTP_BODY_SMALL_MAX;
+        capacity = (small ? parser->announced : HTTP_BODY_SMALL_MAX) + 1;
     }
-    capacity = capacity == 0 ? 1 : capacity;
     while (capacity < needed) {
         capacity *= 2;
     }
+    size_t most = parser->budget->body_max + 1;
     return capacity < most ? capacity : most;
 }
 
@@ -331,13 +338,13 @@ static int reserve_body(struct http_parser *parser, size_t extra)
     if (needed <= request->body_capacity) {
         return 0;
     }
-    size_t capacity = next_capacity(parser, request->body_capacity, needed);
-    if (!take_budget(parser->budget, share_of(capacity))) {
-        return refuse(parser, 503, "too many large bodies at once; try again");
+    size_t capacity = next_capacity(parser, needed);
+    if (!take_budget(parser->budget, capacity)) {
+        return refuse(parser, 503, "too many large requests at once; try again");
     }
     char *body = calloc(1, capacity);
     if (body == NULL) {
-        atomic_fetch_add(&parser->budget->left, share_of(capacity));
+        atomic_fetch_add(&parser->budget->left, capacity);
         return refuse(parser, 503, "out of memory");
     }
     if (request->body != NULL) {
@@ -353,7 +360,7 @@ static int on_body(llhttp_t *native, const char *at, size_t size)
 {
     struct http_parser *parser = native->data;
     struct http_request *request = parser->request;
-    if (size > parser->body_max - request->body_size) {
+    if (size > parser->budget->body_max - request->body_size) {
         return refuse(parser, 413, "the body is longer than server.max_body_bytes");
     }
     int refused = reserve_body(parser, size);
@@ -379,6 +386,8 @@ static llhttp_settings_t callbacks = {
     .on_header_field_complete = on_header_field_complete,
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
+    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_value = on_chunk_extension,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
 };

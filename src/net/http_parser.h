@@ -9,14 +9,11 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* A body of less takes nothing of the budget, since the number of connections bounds them well
- * enough: so large bodies, however slow, never keep small requests from being served. */
-enum { HTTP_SMALL_BODY_MAX = 16 * 1024 };
-
-/* What the larger bodies of all connections together may take. */
+/* What the bodies of all connections together may take. */
 struct http_body_budget {
     atomic_size_t left;
     size_t body_max; /* one body; more: 413 */
+    size_t reserved; /* of `left`, what bodies of over HTTP_BODY_SMALL_MAX bytes may not touch */
 };
 
 struct http_parser;

@@ -33,6 +33,7 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
     snprintf(server->id_prefix, sizeof(server->id_prefix), "%s-", text + 2);
     server->settings = *settings;
     server->budget.body_max = settings->body_max;
+    server->budget.reserved = settings->body_memory_reserved;
     atomic_store(&server->budget.left, settings->body_memory_max);
     server->loops = calloc(settings->loops, sizeof(struct http_loop *));
     ENSURE(server->loops != NULL, UNAVAILABLE, "out of memory");
@@ -49,6 +50,9 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
 
 void http_server_stop(struct http_server *server)
 {
+    if (server != NULL) { /* what was sent ahead of a late answer gets no handler any more */
+        atomic_store(&server->draining, true);
+    }
     for (unsigned i = 0; server != NULL && i < server->loop_count; i++) {
         http_loop_stop(server->loops[i]);
     }
@@ -77,23 +81,28 @@ union socket_address {
     struct sockaddr_in6 v6;
 };
 
-static bool parse_address(const char *text, uint16_t port, union socket_address *out,
+static bool parse_address(const struct http_endpoint *endpoint, union socket_address *out,
                           socklen_t *size_out)
 {
     memset(out, 0, sizeof(*out));
-    if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
+    if (inet_pton(AF_INET, endpoint->address, &out->v4.sin_addr) == 1) {
         out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(port);
+        out->v4.sin_port = htons(endpoint->port);
         *size_out = sizeof(out->v4);
         return true;
     }
-    if (inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1) {
+    if (inet_pton(AF_INET6, endpoint->address, &out->v6.sin6_addr) == 1) {
         out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(port);
+        out->v6.sin6_port = htons(endpoint->port);
         *size_out = sizeof(out->v6);
         return true;
     }
     return false;
+}
+
+static uint16_t port_of(const union socket_address *address)
+{
+    return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
 }
 
 static struct result bind_socket(int fd, union socket_address *address, socklen_t *size)
@@ -130,36 +139,44 @@ static void on_accept(evutil_socket_t fd, short what, void *context)
     }
 }
 
-RESULT http_server_listen(struct http_server *server, const char *address, uint16_t port,
-                          http_handler handler, void *context, uint16_t *port_out,
-                          struct detail *detail)
+/* Takes the descriptor when it succeeds. */
+static struct result add_listener(struct http_server *server, const struct http_endpoint *endpoint,
+                                  int fd)
 {
-    union socket_address parsed;
-    socklen_t size = 0;
-    detail_set(detail, "%s port %u", address, port);
-    ENSURE(server->listener_count < HTTP_LISTENERS_MAX, LIMIT, "too many listeners");
-    ENSURE(parse_address(address, port, &parsed, &size), BAD_INPUT, "not an IP address");
-    CLEANUP(fd_close_ptr)
-    int fd = socket(parsed.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    ENSURE(fd >= 0, UNAVAILABLE, "cannot make a socket");
-    struct result bound = bind_socket(fd, &parsed, &size);
-    if (!is_ok(bound)) {
-        detail_set(detail, "%s port %u (%s)", address, port, strerror(errno));
-        return bound;
-    }
     struct http_listener *listener = &server->listeners[server->listener_count];
     *listener = (struct http_listener){
-        .server = server, .fd = fd, .handler = handler, .context = context
+        .server = server, .fd = fd, .handler = endpoint->handler, .context = endpoint->context
     };
     listener->event =
         event_new(server->loops[0]->base, fd, EV_READ | EV_PERSIST, on_accept, listener);
     ENSURE(listener->event != NULL, UNAVAILABLE, "out of memory");
     event_add(listener->event, NULL);
     server->listener_count++;
-    fd = -1;
+    return OK;
+}
+
+RESULT http_server_listen(struct http_server *server, const struct http_endpoint *endpoint,
+                          uint16_t *port_out, struct detail *detail)
+{
+    union socket_address address;
+    socklen_t size = 0;
+    detail_set(detail, "%s port %u", endpoint->address, endpoint->port);
+    ENSURE(server->listener_count < HTTP_LISTENERS_MAX, LIMIT, "too many listeners");
+    ENSURE(parse_address(endpoint, &address, &size), BAD_INPUT, "not an IP address");
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ENSURE(fd >= 0, UNAVAILABLE, "cannot make a socket");
+    struct result bound = bind_socket(fd, &address, &size);
+    if (!is_ok(bound)) {
+        detail_set(detail, "%s port %u (%s)", endpoint->address, endpoint->port, strerror(errno));
+    } else {
+        bound = add_listener(server, endpoint, fd);
+    }
+    if (!is_ok(bound)) {
+        close(fd);
+        return bound;
+    }
     if (port_out != NULL) {
-        *port_out =
-            ntohs(parsed.any.sa_family == AF_INET ? parsed.v4.sin_port : parsed.v6.sin6_port);
+        *port_out = port_of(&address);
     }
     return OK;
 }
@@ -175,6 +192,9 @@ RESULT http_server_start(struct http_server *server)
 bool http_server_drain(struct http_server *server, unsigned timeout_s)
 {
     const struct timespec pause = { .tv_nsec = DRAIN_POLL_NS };
+    if (server == NULL) {
+        return true;
+    }
     uint64_t start = clock_monotonic_ns();
     uint64_t end = start + timeout_s * 1000000000UL;
     atomic_store(&server->draining, true);

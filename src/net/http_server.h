@@ -2,8 +2,9 @@
  * A handler is called on a loop's thread with a complete request; it must not block there, and
  * answers at once or later from any thread. One request of a connection is worked on at a time.
  *
- * Nothing that a client does holds up the others: connections, heads, bodies, body memory and every
- * wait are bounded. At the limit of connections the one that was idle longest makes room. */
+ * Nothing that a client does holds up the others: connections, heads, bodies, the memory of bodies
+ * and of responses, and every wait are bounded. At the limit of connections the one that was idle
+ * longest makes room. */
 #ifndef NET_HTTP_SERVER_H
 #define NET_HTTP_SERVER_H
 
@@ -19,13 +20,17 @@ struct http_server;
 struct http_exchange; /* one request and the place for its response */
 
 struct http_server_settings {
-    unsigned loops;             /* threads, at least 1 */
-    size_t connections_max;     /* of all listeners together */
-    size_t body_max;            /* bytes of one body */
-    size_t body_memory_max;     /* bytes of all large bodies together; at least body_max */
-    unsigned idle_timeout_s;    /* without a request */
-    unsigned request_timeout_s; /* from the first byte of a request to its last */
-    unsigned write_timeout_s;   /* for the client to take a response */
+    unsigned loops;              /* threads, at least 1 */
+    size_t connections_max;      /* of all listeners together */
+    size_t body_max;             /* bytes of one body */
+    size_t body_memory_max;      /* of all bodies together; one that grows takes up to three times
+                                    its size for a moment */
+    size_t body_memory_reserved; /* of these, for bodies of up to HTTP_BODY_SMALL_MAX bytes only */
+    size_t response_memory_max;  /* bytes of all responses that clients are slow to take; who adds
+                                    to them is closed, but a single one may be of any size */
+    unsigned idle_timeout_s;     /* without a request */
+    unsigned request_timeout_s;  /* from the first byte of a request to its last */
+    unsigned write_timeout_s;    /* for the client to take a response */
 };
 
 typedef void (*http_handler)(struct http_exchange *exchange, void *context);
@@ -37,17 +42,24 @@ RESULT http_server_new(const struct http_server_settings *settings, struct http_
 void http_server_free(struct http_server *server);
 DEFINE_CLEANUP(struct http_server, http_server_free);
 
-/* Listens on an IPv4 or IPv6 literal; port 0 lets the kernel choose. `*port_out` (may be NULL) is
- * the port. UNAVAILABLE: the address cannot be had; `detail` names it and the system's reason.
- * Before http_server_start(). */
-RESULT http_server_listen(struct http_server *server, const char *address, uint16_t port,
-                          http_handler handler, void *context, uint16_t *port_out,
-                          struct detail *detail);
+/* Where to listen, and who answers what arrives there. */
+struct http_endpoint {
+    const char *address; /* an IPv4 or IPv6 literal; read during the call only */
+    uint16_t port;       /* 0: the kernel chooses */
+    http_handler handler;
+    void *context;
+};
+
+/* `*port_out` (may be NULL) is the port. UNAVAILABLE: the address cannot be had; `detail` names it
+ * and the system's reason. Before http_server_start(). */
+RESULT http_server_listen(struct http_server *server, const struct http_endpoint *endpoint,
+                          uint16_t *port_out, struct detail *detail);
 
 RESULT http_server_start(struct http_server *server);
 
 /* Closes the listeners and the idle connections; requests under way are answered, with
- * "Connection: close". True when all are answered and sent, false after `timeout_s`. */
+ * "Connection: close". True when all are answered and sent, false after `timeout_s`. Accepts NULL:
+ * nothing is under way. */
 bool http_server_drain(struct http_server *server, unsigned timeout_s);
 
 /* Ends the threads: no handler is called any more. Exchanges may still be answered;

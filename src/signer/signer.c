@@ -1,9 +1,9 @@
-/*~ The way of a signing request, from top to bottom:
+/* The way of a signing request:
  *
- *   signer_sign()   admission: a bounded number of requests is under way
- *   prepare()       caller, body, key, signing root, network; then the check goes to the committer
- * … compute()       … and the signature is computed by a worker, whichever is done first leave()
- * the later of the two answers; a signature passes only beside a durable record
+ * - signer_sign(): admission; a bounded number of requests is under way.
+ * - prepare(): caller, body, key, signing root, network; then the check goes to the committer …
+ * - compute(): … while a worker computes the signature, whichever is done first.
+ * - leave(): the later of the two answers; a signature passes only beside a durable record.
  */
 #include "signer/signer.h"
 
@@ -71,10 +71,10 @@ static void answer(struct job *job, enum sign_status status)
     atomic_fetch_add_explicit(&signer->metrics.requests[job->operation][status], 1,
                               memory_order_relaxed);
     key_release(job->key);
+    atomic_fetch_sub(&signer->in_flight, 1); /* before the client can ask for the place again */
     job->input.done(&given, job->input.context);
     secret_wipe(&job->signature, sizeof(job->signature));
     free(job);
-    atomic_fetch_sub(&signer->in_flight, 1);
 }
 
 static void explain(struct job *job, const struct detail *detail, struct result result)

@@ -9,6 +9,7 @@
 struct call {
     struct result (*run)(struct slashing_store *store, void *context);
     void *context;
+    uint64_t after; /* checks that were submitted before it */
     struct result result;
     bool done;
     struct call *next;
@@ -24,6 +25,8 @@ struct committer {
     struct pending_check **end;
     struct call *calls;
     struct call **calls_end;
+    uint64_t submitted; /* checks so far … */
+    uint64_t taken;     /* … and of these, into a batch */
     bool urgent;
     bool stopping;
     struct committer_counts counts;
@@ -49,6 +52,7 @@ static size_t take_batch(struct committer *committer, struct pending_check *batc
         committer->end = &committer->first;
         committer->urgent = false;
     }
+    committer->taken += count;
     committer->counts.waiting -= count;
     return count;
 }
@@ -108,7 +112,14 @@ static void run_call(struct committer *committer, struct call *call)
     pthread_cond_broadcast(&committer->called);
 }
 
-/* Waits for work and takes it: a batch, or, when no check is waiting, a call. False: the end. */
+/* True when all checks that came before the oldest call are decided. It does not wait for those
+ * that came after: where checks keep coming, its turn would never come. */
+static bool is_calls_turn(const struct committer *committer)
+{
+    return committer->calls != NULL && committer->taken >= committer->calls->after;
+}
+
+/* Waits for work and takes it: a batch, or a call whose turn it is. False: the end. */
 static bool take_work(struct committer *committer, struct pending_check *batch[], size_t *count_out,
                       struct call **call_out)
 {
@@ -116,7 +127,7 @@ static bool take_work(struct committer *committer, struct pending_check *batch[]
     while (!has_work(committer)) {
         pthread_cond_wait(&committer->work, &committer->mutex);
     }
-    *count_out = take_batch(committer, batch);
+    *count_out = is_calls_turn(committer) ? 0 : take_batch(committer, batch);
     *call_out = *count_out == 0 ? take_call(committer) : NULL;
     return *count_out > 0 || *call_out != NULL;
 }
@@ -180,6 +191,7 @@ void committer_submit(struct committer *committer, struct pending_check *pending
     assert(!committer->stopping);
     *committer->end = pending;
     committer->end = &pending->next;
+    committer->submitted++;
     committer->counts.waiting++;
     if (urgent && !committer->urgent) {
         committer->urgent = true;
@@ -206,6 +218,7 @@ RESULT committer_call(struct committer *committer,
     struct call call = { .run = run_it, .context = context };
     LOCK_SCOPE(&committer->mutex);
     assert(!committer->stopping);
+    call.after = committer->submitted;
     *committer->calls_end = &call;
     committer->calls_end = &call.next;
     pthread_cond_signal(&committer->work);

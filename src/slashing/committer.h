@@ -38,11 +38,13 @@ DEFINE_CLEANUP(struct committer, committer_free);
 /* Hands over a check. Any thread. Checks are decided in the order of their submission. */
 void committer_submit(struct committer *committer, struct pending_check *pending, bool urgent);
 
-/* Makes the check urgent unless its commit has begun. It must not have been decided. Any thread. */
+/* Makes the check urgent unless its commit has begun; one that was decided and is still there is
+ * left alone. Any thread. */
 void committer_urge(struct committer *committer, struct pending_check *pending);
 
-/* Runs `run` on the committer's thread after all checks submitted before, waits for it and hands on
- * its result. For imports, exports, pruning. Any thread but the committer's. */
+/* Runs `run` on the committer's thread after all checks submitted before, and however many come
+ * after, waits for it and hands on its result. For imports, exports, pruning. Any thread but the
+ * committer's. */
 RESULT committer_call(struct committer *committer,
                       struct result (*run)(struct slashing_store *store, void *context),
                       void *context);

@@ -127,11 +127,17 @@ static void sort_places(struct place *places, size_t count)
 }
 
 /* A merge under way. `out` is the history to be; its records are complete and clean up to the last.
- */
+ *
+ * A record with a root may be signed again, whatever the marks say, so a root is kept only where it
+ * is certain that nothing else in the way was signed: not where two claims differ or one is
+ * silent, not where the marks stand for records that are not there any more, and not where a
+ * conflict was raised over. A claim that something was signed does not prove that it was: clients
+ * record first and sign then. */
 struct merge {
     struct history out;
+    struct watermarks before; /* the known marks */
+    struct watermarks raised; /* over all that was in conflict */
     enum conflict_policy policy;
-    bool is_contested; /* the last record of `out` was claimed with two roots */
     struct detail *detail;
 };
 
@@ -162,29 +168,52 @@ static void name_attestation(struct detail *detail, const struct pubkey *pubkey,
     name_validator(detail, pubkey);
 }
 
-/* Two claims of one root: true when they agree, and `kept` then knows what either knew. */
-static bool unite_roots(struct root *kept, bool *has_kept, const struct root *other, bool has_other)
+/* Two claims of one slot or target. False: they contradict each other. Else `kept` keeps its root
+ * when both know it. */
+static bool unite_roots(const struct root *kept, bool *has_kept, const struct root *other,
+                        bool has_other)
 {
     if (*has_kept && has_other) {
         return root_equal(kept, other);
     }
-    if (has_other) {
-        *kept = *other;
-        *has_kept = true;
-    }
+    *has_kept = false;
     return true;
 }
 
-static struct result merge_block(struct merge *merge, const struct signed_block *block)
+static bool is_above_attestation_marks(const struct watermarks *marks,
+                                       const struct signed_attestation *attestation)
+{
+    return !marks->has_attestation || (attestation->source.value >= marks->source.value &&
+                                       attestation->target.value > marks->target.value);
+}
+
+static struct result append_block(struct merge *merge, const struct signed_block *block,
+                                  bool is_known)
+{
+    struct signed_block kept = *block;
+    bool is_above = !merge->before.has_block || block->slot.value > merge->before.block_slot.value;
+    kept.has_root = kept.has_root && (is_known || is_above);
+    return history_add_block(&merge->out, &kept);
+}
+
+static struct result append_attestation(struct merge *merge,
+                                        const struct signed_attestation *attestation, bool is_known)
+{
+    struct signed_attestation kept = *attestation;
+    bool is_above = is_above_attestation_marks(&merge->before, attestation);
+    kept.has_root = kept.has_root && (is_known || is_above);
+    return history_add_attestation(&merge->out, &kept);
+}
+
+static struct result merge_block(struct merge *merge, const struct signed_block *block,
+                                 bool is_known)
 {
     struct history *out = &merge->out;
     struct signed_block *last = out->block_count > 0 ? &out->blocks[out->block_count - 1] : NULL;
     if (last == NULL || last->slot.value != block->slot.value) {
-        merge->is_contested = false;
-        return history_add_block(out, block);
+        return append_block(merge, block, is_known);
     }
-    if (merge->is_contested ||
-        unite_roots(&last->root, &last->has_root, &block->root, block->has_root)) {
+    if (unite_roots(&last->root, &last->has_root, &block->root, block->has_root)) {
         return OK;
     }
     if (merge->policy == CONFLICT_REFUSE) {
@@ -192,8 +221,7 @@ static struct result merge_block(struct merge *merge, const struct signed_block 
         return FAIL(REFUSED, "two different blocks for one slot");
     }
     watermarks_cover_block(&out->marks, block->slot);
-    *last = (struct signed_block){ .slot = last->slot };
-    merge->is_contested = true;
+    last->has_root = false;
     return OK;
 }
 
@@ -213,23 +241,14 @@ static struct result check_neighbours(const struct signed_attestation *last,
     return OK;
 }
 
-static void cover_conflict(struct merge *merge, struct signed_attestation *last,
-                           const struct signed_attestation *dropped)
+static void raise_over(struct merge *merge, const struct signed_attestation *attestation)
 {
-    struct watermarks *marks = &merge->out.marks;
-    watermarks_cover_attestation(marks, dropped->source, dropped->target);
-    if (last == NULL) {
-        return;
-    }
-    watermarks_cover_attestation(marks, last->source, last->target);
-    if (last->target.value == dropped->target.value) {
-        *last = (struct signed_attestation){ .source = last->source, .target = last->target };
-        merge->is_contested = true;
-    }
+    watermarks_cover_attestation(&merge->raised, attestation->source, attestation->target);
+    watermarks_cover_attestation(&merge->out.marks, attestation->source, attestation->target);
 }
 
 static struct result merge_attestation(struct merge *merge,
-                                       const struct signed_attestation *attestation)
+                                       const struct signed_attestation *attestation, bool is_known)
 {
     struct history *out = &merge->out;
     struct signed_attestation *last =
@@ -237,21 +256,31 @@ static struct result merge_attestation(struct merge *merge,
     bool same_vote = last != NULL && last->target.value == attestation->target.value &&
                      last->source.value == attestation->source.value;
     if (same_vote &&
-        (merge->is_contested ||
-         unite_roots(&last->root, &last->has_root, &attestation->root, attestation->has_root))) {
+        unite_roots(&last->root, &last->has_root, &attestation->root, attestation->has_root)) {
         return OK;
     }
     struct result clean = check_neighbours(last, attestation);
     if (is_ok(clean)) {
-        merge->is_contested = false;
-        return history_add_attestation(out, attestation);
+        return append_attestation(merge, attestation, is_known);
     }
     if (merge->policy == CONFLICT_REFUSE) {
         name_attestation(merge->detail, &out->pubkey, last, attestation);
         return clean;
     }
-    cover_conflict(merge, last, attestation);
+    raise_over(merge, attestation);
+    if (last != NULL) {
+        raise_over(merge, last);
+    }
     return OK;
+}
+
+/* What was dropped is in conflict with no record above the marks that were raised over it. */
+static void forget_contested_roots(struct merge *merge)
+{
+    for (size_t i = 0; i < merge->out.attestation_count; i++) {
+        struct signed_attestation *record = &merge->out.attestations[i];
+        record->has_root = record->has_root && is_above_attestation_marks(&merge->raised, record);
+    }
 }
 
 /* EIP-3076, conditions 2, 4 and 5: the lowest values of an import bind from then on. */
@@ -299,9 +328,10 @@ static struct result merge_blocks(struct merge *merge, const struct history *kno
     sort_places(places, count);
     for (size_t i = 0; i < count; i++) {
         size_t index = places[i].index;
-        TRY(merge_block(merge, index < known->block_count
-                                   ? &known->blocks[index]
-                                   : &added->blocks[index - known->block_count]));
+        bool is_known = index < known->block_count;
+        TRY(merge_block(
+            merge, is_known ? &known->blocks[index] : &added->blocks[index - known->block_count],
+            is_known));
     }
     return OK;
 }
@@ -319,10 +349,13 @@ static struct result merge_attestations(struct merge *merge, const struct histor
     sort_places(places, count);
     for (size_t i = 0; i < count; i++) {
         size_t index = places[i].index;
-        TRY(merge_attestation(merge, index < known->attestation_count
-                                         ? &known->attestations[index]
-                                         : &added->attestations[index - known->attestation_count]));
+        bool is_known = index < known->attestation_count;
+        TRY(merge_attestation(merge,
+                              is_known ? &known->attestations[index]
+                                       : &added->attestations[index - known->attestation_count],
+                              is_known));
     }
+    forget_contested_roots(merge);
     return OK;
 }
 
@@ -337,7 +370,6 @@ static struct result merge_all(struct merge *merge, const struct history *known,
     cover_marks(&merge->out.marks, &added->marks);
     cover_lowest(&merge->out.marks, added);
     TRY(merge_blocks(merge, known, added, places));
-    merge->is_contested = false;
     return merge_attestations(merge, known, added, places);
 }
 
@@ -346,6 +378,7 @@ RESULT history_merge(struct history *known, const struct history *added,
 {
     struct merge merge = {
         .out = { .pubkey = known->pubkey, .marks = known->marks },
+        .before = known->marks,
         .policy = policy,
         .detail = detail,
     };

@@ -46,10 +46,13 @@ enum conflict_policy {
  * record of both stays represented: as a record, or, with CONFLICT_RAISE, under the watermarks. The
  * marks become the higher of those of `known`, those of `added`, and the lowest slot, source and
  * target among the records of `added` (EIP-3076 conditions 2, 4, 5; the gap between two imports is
- * never signed in). Two records of one slot or target with the same root are one; one with a root
- * wins over one without. A slashable pair, or a source after its target: REFUSED under
- * CONFLICT_REFUSE, `detail` naming the validator and the entry. Under CONFLICT_RAISE a slot or
- * target that was claimed with two roots keeps a record without one. LIMIT: over
+ * never signed in). Two records of one slot or target with the same root are one. A root, by which
+ * the message may be signed again, is kept only where nothing else that was signed can be in its
+ * way: where of two records of one slot or target one has no root, the one that is kept has none;
+ * nor has one of `added` at or below the marks of `known`, which stand for records that are gone,
+ * unless `known` has that record itself. A slashable pair, or a source after its target: REFUSED
+ * under CONFLICT_REFUSE, `detail` naming the validator and the entry. Under CONFLICT_RAISE all
+ * records that the conflict could touch are kept without a root. LIMIT: over
  * HISTORY_RECORDS_MAX. After any failure `known` is unchanged. O(n log n) whatever the order. */
 RESULT history_merge(struct history *known, const struct history *added,
                      enum conflict_policy policy, struct detail *detail);

@@ -265,17 +265,15 @@ static struct result import_history(const struct history *history, void *context
     return OK;
 }
 
-RESULT interchange_import(struct slashing_store *store, const char *text, size_t size,
-                          const struct root *genesis_validators_root, enum conflict_policy policy,
-                          bool dry_run, struct interchange_summary *summary_out,
-                          struct detail *detail)
+RESULT interchange_import(struct slashing_store *store, const struct interchange_text *text,
+                          struct interchange_summary *summary_out, struct detail *detail)
 {
-    struct import import = { .store = store, .policy = policy, .detail = detail };
+    struct import import = { .store = store, .policy = text->policy, .detail = detail };
     detail_set(detail, "%s", "");
     TRY(store->ops->import_begin(store));
-    struct result read =
-        interchange_read(text, size, genesis_validators_root, import_history, &import, detail);
-    struct result ended = store->ops->import_end(store, is_ok(read) && !dry_run);
+    struct result read = interchange_read(text->text, text->size, text->genesis_validators_root,
+                                          import_history, &import, detail);
+    struct result ended = store->ops->import_end(store, is_ok(read) && !text->dry_run);
     TRY(read);
     detail_set(detail, "%s", "");
     TRY(ended);
@@ -317,27 +315,27 @@ static struct result export_validator(const struct pubkey *pubkey, void *context
     return flush(export);
 }
 
-static struct result export_validators(struct export *export, const struct pubkey *pubkeys,
-                                       size_t pubkey_count)
+static struct result export_validators(struct export *export,
+                                       const struct interchange_selection *selection)
 {
-    if (pubkeys == NULL) {
+    if (selection->pubkeys == NULL) {
         return export->store->ops->each_validator(export->store, export_validator, export);
     }
-    for (size_t i = 0; i < pubkey_count; i++) {
-        TRY(export_validator(&pubkeys[i], export));
+    for (size_t i = 0; i < selection->pubkey_count; i++) {
+        TRY(export_validator(&selection->pubkeys[i], export));
     }
     return OK;
 }
 
-RESULT interchange_export(struct slashing_store *store, const struct root *genesis_validators_root,
-                          const struct pubkey *pubkeys, size_t pubkey_count, FILE *out,
+RESULT interchange_export(struct slashing_store *store,
+                          const struct interchange_selection *selection, FILE *out,
                           struct interchange_summary *summary_out, struct detail *detail)
 {
     BUF text = BUF_INIT(ENTRY_TEXT_MAX);
     struct export export = { .store = store, .out = out, .detail = detail };
     detail_set(detail, "%s", "");
-    interchange_write_begin(&export.writer, &text, genesis_validators_root);
-    TRY(export_validators(&export, pubkeys, pubkey_count));
+    interchange_write_begin(&export.writer, &text, selection->genesis_validators_root);
+    TRY(export_validators(&export, selection));
     interchange_write_end(&export.writer);
     TRY(flush(&export));
     if (fflush(out) != 0) {

@@ -28,18 +28,29 @@ RESULT interchange_read(const char *text, size_t size, const struct root *genesi
                         struct result (*visit)(const struct history *history, void *context),
                         void *context, struct detail *detail);
 
-/* Imports all of the text or nothing. With `dry_run`, does everything but keep it. Each entry is
- * merged as history_merge() does, in the order of the file. */
-RESULT interchange_import(struct slashing_store *store, const char *text, size_t size,
-                          const struct root *genesis_validators_root, enum conflict_policy policy,
-                          bool dry_run, struct interchange_summary *summary_out,
-                          struct detail *detail);
+struct interchange_text {
+    const char *text;
+    size_t size; /* bytes */
+    const struct root *genesis_validators_root;
+    enum conflict_policy policy;
+    bool dry_run; /* do everything but keep it */
+};
 
-/* Exports the given validators, or all of the store when `pubkeys` is NULL, to a stream. Unknown
- * validators are left out. UNAVAILABLE: the store or the stream failed; what was written is
- * useless. */
-RESULT interchange_export(struct slashing_store *store, const struct root *genesis_validators_root,
-                          const struct pubkey *pubkeys, size_t pubkey_count, FILE *out,
+/* Imports all of the text or nothing. Each entry is merged as history_merge() does, in the order
+ * of the file. */
+RESULT interchange_import(struct slashing_store *store, const struct interchange_text *text,
+                          struct interchange_summary *summary_out, struct detail *detail);
+
+struct interchange_selection {
+    const struct root *genesis_validators_root;
+    const struct pubkey *pubkeys; /* NULL: all of the store */
+    size_t pubkey_count;
+};
+
+/* Exports to a stream. Unknown validators are left out. UNAVAILABLE: the store or the stream
+ * failed; what was written is useless. */
+RESULT interchange_export(struct slashing_store *store,
+                          const struct interchange_selection *selection, FILE *out,
                           struct interchange_summary *summary_out, struct detail *detail);
 
 #endif

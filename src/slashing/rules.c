@@ -13,7 +13,7 @@ const char *verdict_text(enum verdict verdict)
         [VERDICT_NONE] = "the message was not judged",
         [VERDICT_NEW] = "the message is new and may be signed",
         [VERDICT_REPEAT] = "the very message was signed before",
-        [VERDICT_DISABLED] = "signing is disabled for this validator",
+        [VERDICT_DISABLED] = "the Key Manager API deleted the key; only an import there enables it",
         [VERDICT_SOURCE_AFTER_TARGET] = "the source epoch is after the target epoch",
         [VERDICT_DOUBLE_BLOCK] = "another block was signed for this slot",
         [VERDICT_DOUBLE_VOTE] = "another attestation was signed for this target epoch",

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* As slashing_store_ops.decide says. */
-void sqlite_decide(struct slashing_store *store, struct slashing_check *const checks[],
+void sqlite_decide(struct slashing_store *base, struct slashing_check *const checks[],
                    size_t count);
 
 #endif

@@ -2,6 +2,7 @@
 #include "store/sqlite_file.h"
 
 #include "base/cleanup.h"
+#include "base/decimal.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/random.h"
@@ -149,8 +150,19 @@ RESULT sqlite_file_create(const char *path, struct result (*fill)(const char *pa
 }
 
 /* /proc/locks has a line a lock: "7: POSIX  ADVISORY  WRITE 4321 fe:01:393218 1073741824
- * 1073742335". Asking with fcntl would need a descriptor. Process 0 is one in a container that we
- * cannot see. */
+ * 1073742335". Asking with fcntl would need a descriptor. */
+static bool names_writer(const char *line, const struct stat *info, uint64_t *process_out)
+{
+    static const char before[] = " WRITE ";
+    char place[64];
+    snprintf(place, sizeof(place), " %02x:%02x:%ju ", major(info->st_dev), minor(info->st_dev),
+             (uintmax_t)info->st_ino);
+    const char *found = strstr(line, before);
+    const char *end = NULL;
+    return found != NULL && is_ok(decimal_scan(found + strlen(before), process_out, &end)) &&
+           strncmp(end, place, strlen(place)) == 0;
+}
+
 void sqlite_file_name_holder(const char *path, struct detail *detail)
 {
     struct stat info;
@@ -161,15 +173,9 @@ void sqlite_file_name_holder(const char *path, struct detail *detail)
     }
     char line[160];
     while (fgets(line, sizeof(line), locks) != NULL) {
-        unsigned major_number = 0;
-        unsigned minor_number = 0;
-        uint64_t inode = 0;
-        int process = 0;
-        int found = sscanf(line, "%*u: POSIX ADVISORY WRITE %d %x:%x:%" SCNu64, &process,
-                           &major_number, &minor_number, &inode);
-        if (found == 4 && process > 0 && inode == info.st_ino &&
-            major_number == major(info.st_dev) && minor_number == minor(info.st_dev)) {
-            detail_set(detail, " (held by process %d)", process);
+        uint64_t process = 0;
+        if (names_writer(line, &info, &process) && process > 0) { /* 0: in another container */
+            detail_set(detail, " (held by process %" PRIu64 ")", process);
             return;
         }
     }

@@ -6,14 +6,14 @@
 #include "slashing/store.h"
 
 /* As slashing_store_ops says. */
-struct result sqlite_import_begin(struct slashing_store *store);
-struct result sqlite_import_history(struct slashing_store *store, const struct history *added,
+struct result sqlite_import_begin(struct slashing_store *base);
+struct result sqlite_import_history(struct slashing_store *base, const struct history *added,
                                     enum conflict_policy policy, struct detail *detail);
-struct result sqlite_import_end(struct slashing_store *store, bool commit);
+struct result sqlite_import_end(struct slashing_store *base, bool commit);
 
 /* All that is recorded of the validator, known to the store's memory, appended to an empty history.
  */
-struct result sqlite_read_history(struct slashing_store *store, const struct pubkey *pubkey,
+struct result sqlite_read_history(struct slashing_store *base, const struct pubkey *pubkey,
                                   struct history *out);
 
 #endif

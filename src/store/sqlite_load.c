@@ -205,7 +205,7 @@ RESULT sqlite_load(struct sqlite_store *store, const struct root *genesis_valida
     TRY(check_network(&root, genesis_validators_root, detail));
     ENSURE(!store->whole.in_use || has_wal || accept_loss, UNAVAILABLE,
            "the -wal file that belongs to the database is missing, and the latest records with it: "
-           "put both files back, or see \"slashing check --help\"");
+           "put both files back, or see \"slashing accept-loss\" in docs/protection.md");
     if (store->whole.in_use && !accept_loss) {
         TRY(sqlite_wal_check(store->db.handle));
     }

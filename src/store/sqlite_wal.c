@@ -68,8 +68,8 @@ static struct result read_at(const struct wal *wal, sqlite3_int64 at, void *out,
 static struct result damaged(void)
 {
     return FAIL(UNAVAILABLE, "the -wal file that belongs to the database is damaged, and records "
-                             "are lost with it: restore both files, or see \"slashing --help\", "
-                             "accept-loss");
+                             "are lost with it: restore both files, or see \"slashing "
+                             "accept-loss\" in docs/protection.md");
 }
 
 /* A header that does not fit its checksum may be one that the power cut tore apart: SQLite writes

@@ -39,9 +39,15 @@ def say(text: str) -> None:
 def run_bench(folder: str, **options) -> dict:
     say(f"bench {options}")
     flags = [f"--{name}={value}" for name, value in options.items()]
-    done = subprocess.run([BINARY, "bench", "--json", f"--directory={folder}", *flags], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, check=True)
-    return json.loads(done.stdout)
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("CONTAINMENT_")}
+    done = subprocess.run([BINARY, "bench", "--json", f"--directory={folder}", *flags], text=True, capture_output=True, env=settings)
+    if done.returncode != 0:
+        sys.exit(f"run.py: the benchmark ended with {done.returncode}:\n{done.stderr}")
+    run = json.loads(done.stdout)
+    unanswered = {name: scenario["refused"] + scenario["failed"] for name, scenario in run["scenarios"].items() if name != "burst"}
+    if any(unanswered.values()):  # costs of a part of the requests are no costs of a signature
+        sys.exit(f"run.py: requests without an answer: {unanswered}")
+    return run
 
 
 def bare_ns(run: dict) -> int:
@@ -189,12 +195,12 @@ def machine(run: dict) -> str:
 
 
 def measure(quick: bool) -> tuple[str, str]:
-    with tempfile.TemporaryDirectory(dir=ROOT / "build", prefix="bench-") as name:
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(BINARY).resolve().parent, prefix="bench-") as name:
         folder = pathlib.Path(name)
         run = median_run(name, 1 if quick else 5, keys=1000, requests=20_000)
         growth = growth_runs(name, quick)
         loading = loading_table(folder, quick)
-    parts = [f"Machine: {machine(run)}. 256 connections; a commit took {run['scenarios']['distinct']['answered'] / max(1, run['scenarios']['distinct']['commits']):.0f} records on average.",
+    parts = [f"Machine: {machine(run)}. {run['connections']} connections; a commit took {run['scenarios']['distinct']['answered'] / max(1, run['scenarios']['distinct']['commits']):.0f} records on average.",
              "### Cost of a signature", *cost_table(run), "", "![CPU time over bare blst](benchmarks.svg)", "### Latency of an idle signer", *latency_table(run), "### A burst",
              burst_line(run), "### Growth (ratios to bare blst)", *growth_table(growth), "### Loading keys", *loading]
     text = "\n".join(("\n" + part + "\n") if part.startswith("###") else part for part in parts)

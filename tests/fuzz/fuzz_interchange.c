@@ -37,15 +37,19 @@ static struct result import_text(struct slashing_store *store, const char *text,
 {
     struct interchange_summary summary;
     struct detail detail;
-    return interchange_import(store, text, size, &network, policy, false, &summary, &detail);
+    const struct interchange_text order = {
+        .text = text, .size = size, .genesis_validators_root = &network, .policy = policy
+    };
+    return interchange_import(store, &order, &summary, &detail);
 }
 
 static void export_text(struct slashing_store *store, char **text_out, size_t *size_out)
 {
+    const struct interchange_selection everything = { .genesis_validators_root = &network };
     struct interchange_summary summary;
     FILE *stream = open_memstream(text_out, size_out);
     require(stream != NULL, "memory");
-    require(is_ok(interchange_export(store, &network, NULL, 0, stream, &summary, NULL)),
+    require(is_ok(interchange_export(store, &everything, stream, &summary, NULL)),
             "an export of what was imported");
     fclose(stream);
 }

@@ -87,8 +87,6 @@ def main() -> int:
         check_test(name, findings)
         if len(lines) > SOURCE_LINES_MAX:
             findings.add(name, 0, f"has {len(lines)} lines, more than {SOURCE_LINES_MAX}")
-    for name in RUNNING.keys() - {str(name) for name in names}:
-        findings.add(name, 0, "stands in tests/lint/mirror.py and is not there")
     for name in common.files("tests", ".c"):
         check_functions(name, common.read(name), findings)
         if name.parts[1] == "unit":

@@ -151,18 +151,21 @@ static void measure_repeats(struct slashing_store *store, uint32_t validators, u
 
 static void measure_interchange(struct slashing_store *store)
 {
+    const struct interchange_selection everything = { .genesis_validators_root = &network };
     struct interchange_summary summary;
     FILE *file = fopen(place_path("export.json"), "w");
     uint64_t start = clock_monotonic_ns();
-    must(interchange_export(store, &network, NULL, 0, file, &summary, &detail));
+    must(interchange_export(store, &everything, file, &summary, &detail));
     fclose(file);
     printf("export: %.1f s for %zu attestations\n", since_us(start) / 1e6, summary.attestations);
     SECRET_BLOCK text = { 0 };
     must(file_read(place_path("export.json"), FILE_MAX, &text, &detail));
     struct slashing_store *copy = open_store("copy.sqlite");
     start = clock_monotonic_ns();
-    must(interchange_import(copy, (const char *)text.data, text.size, &network, CONFLICT_REFUSE,
-                            false, &summary, &detail));
+    const struct interchange_text order = { .text = (const char *)text.data,
+                                            .size = text.size,
+                                            .genesis_validators_root = &network };
+    must(interchange_import(copy, &order, &summary, &detail));
     printf("import: %.1f s for %zu MB\n", since_us(start) / 1e6, text.size / 1000 / 1000);
     slashing_store_close(copy);
 }

@@ -145,7 +145,7 @@ TEST(what_raising_dropped_or_contested_stays_so_after_opening_again)
     CHECK_OK(add(&added, 10, 4, 6, 2)); /* the vote is surrounded by, and sorts before, the known */
     CHECK_OK(import_one(store, &added, CONFLICT_RAISE, NULL));
     for (int times = 0; times < 2; times++) {
-        CHECK(decide_vote(store, 1, 4, 6, 2) == VERDICT_REPEAT);
+        CHECK(decide_vote(store, 1, 4, 6, 2) == VERDICT_DOUBLE_VOTE); /* its root is in doubt */
         CHECK(decide_vote(store, 1, 3, 8, 1) == VERDICT_SURROUNDS);
         CHECK(decide_vote(store, 1, 4, 8, 1) == VERDICT_TARGET_NOT_ABOVE_WATERMARK);
         CHECK(decide_block(store, 1, 10, 1) == VERDICT_DOUBLE_BLOCK);
@@ -156,23 +156,68 @@ TEST(what_raising_dropped_or_contested_stays_so_after_opening_again)
     CHECK(decide_vote(store, 1, 4, 9, 1) == VERDICT_NEW);
 }
 
-TEST(a_root_that_comes_later_fills_in)
+/* Each case is a way in which a file could have a message signed that is slashable with one of our
+ * own: what counts is that a claim from outside is not yet a reason to sign. */
+TEST(a_claim_from_outside_is_not_signed_beside_what_raising_dropped)
 {
     STORE *store = backend_open_fresh();
     CHECK(store != NULL);
-    HISTORY rootless = { .pubkey = key_of(1) };
-    HISTORY rooted = { .pubkey = key_of(1) };
-    CHECK_OK(add(&rootless, 10, 4, 6, 0));
-    CHECK_OK(add(&rooted, 10, 4, 6, 3));
-    CHECK_OK(import_one(store, &rootless, CONFLICT_REFUSE, NULL));
-    CHECK(decide_vote(store, 1, 4, 6, 3) == VERDICT_DOUBLE_VOTE);
-    CHECK_OK(import_one(store, &rooted, CONFLICT_REFUSE, NULL));
-    CHECK_OK(import_one(store, &rootless, CONFLICT_REFUSE, NULL));
+    CHECK(decide_vote(store, 1, 0, 1, 1) == VERDICT_NEW);
+    CHECK(decide_vote(store, 1, 1, 10, 1) == VERDICT_NEW);
+    HISTORY added = { .pubkey = key_of(1) };
+    CHECK_OK(add(&added, 20, 2, 7, 2));  /* surrounded by ours */
+    CHECK_OK(add(&added, 21, 3, 10, 2)); /* of the target of ours, and behind the other */
+    CHECK_OK(add(&added, 22, 4, 11, 2)); /* in no conflict */
+    CHECK_OK(import_one(store, &added, CONFLICT_RAISE, NULL));
     store = backend_reopen(store);
     CHECK(store != NULL);
-    CHECK(decide_vote(store, 1, 4, 6, 3) == VERDICT_REPEAT);
-    CHECK(decide_block(store, 1, 10, 3) == VERDICT_REPEAT);
-    CHECK(decide_block(store, 1, 10, 4) == VERDICT_DOUBLE_BLOCK);
+    CHECK(decide_vote(store, 1, 2, 7, 2) == VERDICT_DOUBLE_VOTE);
+    CHECK(decide_vote(store, 1, 3, 10, 2) == VERDICT_DOUBLE_VOTE);
+    CHECK(decide_vote(store, 1, 4, 11, 2) == VERDICT_REPEAT);
+}
+
+TEST(a_claim_from_outside_is_not_signed_where_a_root_is_unknown)
+{
+    STORE *store = backend_open_fresh();
+    CHECK(store != NULL);
+    for (uint32_t key = 1; key <= 2; key++) {
+        HISTORY rootless = { .pubkey = key_of(key) };
+        HISTORY rooted = { .pubkey = key_of(key) };
+        CHECK_OK(add(&rootless, 10, 4, 6, 0));
+        CHECK_OK(add(&rooted, 10, 4, 6, 3));
+        CHECK_OK(import_one(store, key == 1 ? &rootless : &rooted, CONFLICT_REFUSE, NULL));
+        CHECK_OK(import_one(store, key == 1 ? &rooted : &rootless, CONFLICT_REFUSE, NULL));
+        CHECK_OK(import_one(store, &rooted, CONFLICT_REFUSE, NULL));
+    }
+    store = backend_reopen(store);
+    CHECK(store != NULL);
+    for (uint32_t key = 1; key <= 2; key++) {
+        CHECK(decide_vote(store, key, 4, 6, 3) == VERDICT_DOUBLE_VOTE);
+        CHECK(decide_block(store, key, 10, 3) == VERDICT_DOUBLE_BLOCK);
+    }
+}
+
+TEST(a_claim_from_outside_is_not_signed_where_records_were_pruned)
+{
+    STORE *store = backend_open_fresh();
+    CHECK(store != NULL);
+    bool more = true;
+    CHECK(decide_vote(store, 1, 1, 10, 1) == VERDICT_NEW);
+    CHECK(decide_vote(store, 1, 2, 11, 1) == VERDICT_NEW);
+    CHECK(decide_block(store, 1, 20, 1) == VERDICT_NEW);
+    CHECK(decide_block(store, 1, 21, 1) == VERDICT_NEW);
+    CHECK_OK(store->ops->prune(store, (struct epoch){ 11 }, (struct slot){ 21 }, 100, &more));
+    HISTORY added = { .pubkey = key_of(1) };
+    CHECK_OK(add(&added, 20, 1, 10, 2)); /* another root than ours had */
+    CHECK_OK(add(&added, 21, 2, 11, 1)); /* ours, which is still there */
+    CHECK_OK(add(&added, 22, 2, 12, 2));
+    CHECK_OK(import_one(store, &added, CONFLICT_REFUSE, NULL));
+    CHECK(decide_block(store, 1, 20, 2) == VERDICT_DOUBLE_BLOCK);
+    CHECK(decide_vote(store, 1, 1, 10, 2) == VERDICT_DOUBLE_VOTE);
+    CHECK(decide_block(store, 1, 21, 1) == VERDICT_REPEAT);
+    CHECK(decide_vote(store, 1, 2, 11, 1) == VERDICT_REPEAT);
+    CHECK(decide_block(store, 1, 22, 2) == VERDICT_REPEAT);
+    CHECK(decide_vote(store, 1, 2, 12, 2) == VERDICT_REPEAT);
 }
 
 TEST(an_import_enables_new_validators_and_leaves_others_as_they_are)
@@ -278,7 +323,9 @@ CONFORMANCE_TESTS(T(an_import_is_merged_as_history_merge_merges),
                   T(a_refused_history_leaves_its_validator_unchanged_and_the_import_goes_on),
                   T(a_validator_twice_in_one_import_is_merged),
                   T(what_raising_dropped_or_contested_stays_so_after_opening_again),
-                  T(a_root_that_comes_later_fills_in),
+                  T(a_claim_from_outside_is_not_signed_beside_what_raising_dropped),
+                  T(a_claim_from_outside_is_not_signed_where_a_root_is_unknown),
+                  T(a_claim_from_outside_is_not_signed_where_records_were_pruned),
                   T(an_import_enables_new_validators_and_leaves_others_as_they_are),
                   T(an_imported_validator_is_known_even_without_records),
                   T(validators_are_visited_in_order_until_a_visit_fails),

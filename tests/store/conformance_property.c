@@ -100,7 +100,10 @@ static struct judgement judge_vote(const struct claims *claims,
 static bool verdict_fits(const struct claims *claims, const struct judgement *says,
                          enum verdict verdict)
 {
-    if (verdict == VERDICT_NEW && (says->is_slashable || says->is_below_floor)) {
+    if (verdict_allows(verdict) && says->is_slashable) {
+        return false;
+    }
+    if (verdict == VERDICT_NEW && says->is_below_floor) {
         return false;
     }
     if (verdict == VERDICT_REPEAT && !says->was_claimed) {
@@ -109,7 +112,7 @@ static bool verdict_fits(const struct claims *claims, const struct judgement *sa
     if (says->is_forbidden) {
         return !verdict_allows(verdict);
     }
-    bool allowed = says->was_claimed || (!says->is_slashable && !says->is_below_floor);
+    bool allowed = !says->is_slashable && (says->was_claimed || !says->is_below_floor);
     return claims->is_lossy || verdict_allows(verdict) == allowed;
 }
 
@@ -244,11 +247,73 @@ static bool random_history(struct dice *dice, size_t validator, struct history *
     return made;
 }
 
+/* A claim from outside at or below the marks is not believed in its root, unless it is of a slot or
+ * target that is known. */
+static void doubt_roots(const struct claims *claims, struct history *added)
+{
+    const struct watermarks *floor = &claims->floor;
+    for (size_t i = 0; i < added->block_count; i++) {
+        struct signed_block *block = &added->blocks[i];
+        bool is_known = false;
+        for (size_t k = 0; k < claims->block_count; k++) {
+            is_known = is_known || claims->blocks[k].slot.value == block->slot.value;
+        }
+        bool is_below = floor->has_block && block->slot.value <= floor->block_slot.value;
+        block->has_root = block->has_root && (is_known || !is_below);
+    }
+    for (size_t i = 0; i < added->attestation_count; i++) {
+        struct signed_attestation *vote = &added->attestations[i];
+        bool is_known = false;
+        for (size_t k = 0; k < claims->vote_count; k++) {
+            is_known = is_known || claims->votes[k].target.value == vote->target.value;
+        }
+        bool is_below = floor->has_attestation && (vote->source.value < floor->source.value ||
+                                                   vote->target.value <= floor->target.value);
+        vote->has_root = vote->has_root && (is_known || !is_below);
+    }
+}
+
+/* Once one claim of a slot has no root, those that follow have nothing to differ from. */
+static bool block_root_is_unknown(const struct claims *claims, const struct history *added,
+                                  size_t index)
+{
+    uint64_t slot = added->blocks[index].slot.value;
+    bool found = false;
+    for (size_t k = 0; k < claims->block_count; k++) {
+        found = found || (claims->blocks[k].slot.value == slot && !claims->blocks[k].has_root);
+    }
+    for (size_t k = 0; k < index; k++) {
+        found = found || (added->blocks[k].slot.value == slot && !added->blocks[k].has_root);
+    }
+    return found;
+}
+
+static bool is_rootless_twin(const struct signed_attestation *a, const struct signed_attestation *b)
+{
+    return a->source.value == b->source.value && a->target.value == b->target.value && !a->has_root;
+}
+
+static struct signed_attestation vote_as_known(const struct claims *claims,
+                                               const struct history *added, size_t index)
+{
+    struct signed_attestation vote = added->attestations[index];
+    for (size_t k = 0; k < claims->vote_count; k++) {
+        vote.has_root = vote.has_root && !is_rootless_twin(&claims->votes[k], &vote);
+    }
+    for (size_t k = 0; k < index; k++) {
+        vote.has_root = vote.has_root && !is_rootless_twin(&added->attestations[k], &vote);
+    }
+    return vote;
+}
+
 /* Every pair of what is imported and what was claimed. */
 static bool contradicts(const struct claims *claims, const struct history *added)
 {
     bool found = false;
     for (size_t i = 0; i < added->block_count; i++) {
+        if (block_root_is_unknown(claims, added, i)) {
+            continue;
+        }
         for (size_t k = 0; k < claims->block_count; k++) {
             found = found || blocks_contradict(&added->blocks[i], &claims->blocks[k]);
         }
@@ -257,13 +322,13 @@ static bool contradicts(const struct claims *claims, const struct history *added
         }
     }
     for (size_t i = 0; i < added->attestation_count; i++) {
-        const struct signed_attestation *vote = &added->attestations[i];
-        found = found || vote->source.value > vote->target.value;
+        const struct signed_attestation vote = vote_as_known(claims, added, i);
+        found = found || vote.source.value > vote.target.value;
         for (size_t k = 0; k < claims->vote_count; k++) {
-            found = found || votes_contradict(vote, &claims->votes[k]);
+            found = found || votes_contradict(&vote, &claims->votes[k]);
         }
         for (size_t k = 0; k < i; k++) {
-            found = found || votes_contradict(vote, &added->attestations[k]);
+            found = found || votes_contradict(&vote, &added->attestations[k]);
         }
     }
     return found;
@@ -305,6 +370,7 @@ static bool import_of_one(struct slashing_store *store, struct slashing_store *r
     }
     struct result got = store->ops->import_history(store, &added, policy, NULL);
     struct result wanted = reference->ops->import_history(reference, &added, policy, NULL);
+    doubt_roots(claims, &added);
     bool conflict = contradicts(claims, &added);
     bool should_refuse = conflict && policy == CONFLICT_REFUSE;
     if (got.status != wanted.status || (got.status != STATUS_OK && got.status != STATUS_REFUSED) ||

@@ -146,7 +146,10 @@ static struct result import_step(struct slashing_store *store, const char *text,
     struct interchange_summary summary;
     const char *part = interchange_text(text, index, &size);
     ENSURE(part != NULL, LIMIT, "no interchange in the case");
-    return interchange_import(store, part, size, network, mode->policy, false, &summary, NULL);
+    const struct interchange_text order = {
+        .text = part, .size = size, .genesis_validators_root = network, .policy = mode->policy
+    };
+    return interchange_import(store, &order, &summary, NULL);
 }
 
 /* `*go_on` is false when the rest of the case is void: its data was refused, as it may be. */

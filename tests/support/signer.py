@@ -22,6 +22,9 @@ GENESIS_ROOTS = {
 }
 PATIENCE_S = 60
 
+# How a program that was built with a sanitizer says that it found something.
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
+
 # The epoch of mainnet now: records that are much older are pruned.
 EPOCH = int(time.time() - 1606824023) // 12 // 32
 
@@ -159,6 +162,9 @@ class Signer:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.log_path.exists():
+            found = SANITIZER.search(self.log_text())
+            assert not found, self.log_text()[found.start():][:8000]
 
     def restart(self) -> "Signer":
         self.kill()

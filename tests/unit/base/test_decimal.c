@@ -82,6 +82,20 @@ TEST(reads_no_further_than_told)
     CHECK(value == 12);
 }
 
+TEST(scans_the_number_that_a_line_begins_with)
+{
+    static const char *const none[] = { "", " ", "x1", "-1", " +1", "18446744073709551616" };
+    const char *end = NULL;
+    uint64_t value = 0;
+    CHECK_OK(decimal_scan(" \t 4321 fe:01", &value, &end));
+    CHECK(value == 4321 && strcmp(end, " fe:01") == 0);
+    CHECK_OK(decimal_scan("7", &value, &end));
+    CHECK(value == 7 && *end == '\0');
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        CHECK_FAILS(BAD_INPUT, decimal_scan(none[i], &value, &end));
+    }
+}
+
 HARNESS_TESTS(T(reads_what_was_written), T(tolerates_leading_zeros_within_twenty_digits),
               T(refuses_what_is_not_a_number_of_64_bits), T(judges_every_byte_in_every_place),
-              T(reads_no_further_than_told))
+              T(reads_no_further_than_told), T(scans_the_number_that_a_line_begins_with))

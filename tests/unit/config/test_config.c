@@ -19,7 +19,7 @@ TEST(begins_with_all_defaults)
 {
     CONFIG config = new_config();
     const struct settings *settings = config_settings(config);
-    CHECK_TEXT(settings->server.listen_address, "0.0.0.0");
+    CHECK_TEXT(settings->server.listen_address, "127.0.0.1");
     CHECK(settings->server.listen_port == 9000);
     CHECK(settings->metrics.enabled);
     CHECK(settings->filesystem.paths.count == 0);
@@ -121,7 +121,7 @@ TEST(describes_every_setting_on_its_line)
     BUF out = BUF_INIT(64 * 1024);
     config_describe(config, &out);
     CHECK_OK(buf_check(&out));
-    CHECK(strncmp(out.data, "server.listen_address = 0.0.0.0 (default)\n", 42) == 0);
+    CHECK(strncmp(out.data, "server.listen_address = 127.0.0.1 (default)\n", 44) == 0);
     CHECK(strstr(out.data, "\nnetwork = hoodi (--network)\n") != NULL);
     CHECK(strstr(out.data, "\nkey_sources.filesystem.paths = [] (default)\n") != NULL);
     CHECK(strstr(out.data, "\nkey_sources.filesystem.keystores_path = \"\" (default)\n") != NULL);

@@ -141,9 +141,9 @@ TEST(documented_names_have_their_documented_defaults)
         const char *name;
         const char *standard;
     } documented[] = {
-        { "server.listen_address", "0.0.0.0" },
+        { "server.listen_address", "127.0.0.1" },
         { "server.listen_port", "9000" },
-        { "metrics.listen_address", "0.0.0.0" },
+        { "metrics.listen_address", "127.0.0.1" },
         { "metrics.listen_port", "3000" },
         { "metrics.refresh_interval_seconds", "30" },
         { "network", "mainnet" },

@@ -43,11 +43,11 @@ static void run_piece(size_t index, void *context)
 static void run_bench(struct bench *bench, size_t count, size_t threads)
 {
     bench->caller = pthread_self();
-    work_pool_run(&(struct work){ .count = count,
-                                  .threads = threads,
-                                  .run = run_piece,
-                                  .context = bench,
-                                  .cancelled = &bench->cancelled });
+    work_pool_run(&(struct work_batch){ .count = count,
+                                        .threads = threads,
+                                        .run = run_piece,
+                                        .context = bench,
+                                        .cancelled = &bench->cancelled });
 }
 
 TEST(every_piece_is_done_once)
@@ -127,11 +127,11 @@ TEST(a_cancelled_pool_begins_no_further_piece)
 {
     struct bench bench = { .inside = 0 };
     bench.caller = pthread_self();
-    struct work work = { .count = PIECES,
-                         .threads = 1,
-                         .run = cancel_at_ten,
-                         .context = &bench,
-                         .cancelled = &bench.cancelled };
+    struct work_batch work = { .count = PIECES,
+                               .threads = 1,
+                               .run = cancel_at_ten,
+                               .context = &bench,
+                               .cancelled = &bench.cancelled };
     work_pool_run(&work);
     CHECK(atomic_load(&bench.done[10]) == 1);
     CHECK(atomic_load(&bench.done[11]) == 0);
@@ -158,13 +158,13 @@ TEST(the_caller_ticks_while_it_waits)
 {
     struct bench bench = { .inside = 0 };
     bench.caller = pthread_self();
-    work_pool_run(&(struct work){ .count = 1,
-                                  .threads = 1,
-                                  .run = wait_for_ticks,
-                                  .context = &bench,
-                                  .cancelled = &bench.cancelled,
-                                  .tick = count_tick,
-                                  .tick_ms = 1 });
+    work_pool_run(&(struct work_batch){ .count = 1,
+                                        .threads = 1,
+                                        .run = wait_for_ticks,
+                                        .context = &bench,
+                                        .cancelled = &bench.cancelled,
+                                        .tick = count_tick,
+                                        .tick_ms = 1 });
     CHECK(atomic_load(&bench.ticks) >= 3);
 }
 

@@ -108,7 +108,7 @@ TEST(long_bodies_never_take_more_than_half_of_the_workers)
     push(workers, bulk, 20, LANE_BULK, &gate, 'b');
     wait_inside(&gate, 2);
     push(workers, sign, 4, LANE_SIGN, &open, 's'); /* the other half signs meanwhile */
-    for (int i = 0; i < 10000 && workers_waiting(workers, LANE_SIGN) > 0; i++) {
+    for (int i = 0; i < 60000 && workers_waiting(workers, LANE_SIGN) > 0; i++) {
         struct timespec pause = { .tv_nsec = 1000000 };
         nanosleep(&pause, NULL);
     }
@@ -147,7 +147,7 @@ TEST(idle_means_that_a_signature_would_start_at_once)
     struct gate gate;
     gate_init(&gate, true);
     CHECK_OK(workers_new(2, &workers));
-    for (int i = 0; i < 10000 && !workers_are_idle(workers); i++) {
+    for (int i = 0; i < 60000 && !workers_are_idle(workers); i++) {
         struct timespec pause = { .tv_nsec = 1000000 };
         nanosleep(&pause, NULL);
     }

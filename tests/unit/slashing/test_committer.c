@@ -164,7 +164,7 @@ TEST(urging_a_check_whose_commit_has_begun_starts_no_other)
     committer_submit(committer, &checks[1].pending, false);
     committer_urge(committer, &checks[0].pending);
     set_gate(&store, false);
-    for (int i = 0; i < 1000 && atomic_load(&done) == 0; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&done) == 0; i++) {
         usleep(1000);
     }
     CHECK(atomic_load(&done) == 1);
@@ -284,10 +284,85 @@ TEST(many_threads_get_every_check_decided_once)
     CHECK(store.decided == 8 * 200);
 }
 
+/* A check that is submitted again as soon as it is decided, so that one is always waiting. */
+struct endless_check {
+    struct pending_check pending; /* first */
+    struct committer *committer;
+    atomic_bool stop;
+    size_t decided; /* the committer's thread only */
+};
+enum { ENDLESS = 10 * 1000 * 1000 };
+
+static void again(struct pending_check *pending)
+{
+    struct endless_check *check = (struct endless_check *)pending;
+    check->decided++;
+    if (atomic_load(&check->stop) || check->decided == ENDLESS) {
+        atomic_store(&check->stop, true);
+        return;
+    }
+    committer_submit(check->committer, pending, true);
+}
+
+static void allow(struct slashing_store *base, struct slashing_check *const checks[], size_t count)
+{
+    (void)base;
+    for (size_t i = 0; i < count; i++) {
+        checks[i]->verdict = VERDICT_NEW;
+    }
+}
+
+static struct result stop_endless(struct slashing_store *store, void *context)
+{
+    struct endless_check *check = context;
+    (void)store;
+    ENSURE(!atomic_exchange(&check->stop, true), UNAVAILABLE, "it had to wait for the end");
+    return OK;
+}
+
+TEST(a_call_gets_its_turn_while_checks_keep_coming)
+{
+    static const struct slashing_store_ops allowing = { .name = "allowing", .decide = allow };
+    struct slashing_store store = { .ops = &allowing };
+    struct endless_check check = { .pending.decided = again };
+    CHECK_OK(committer_new(&store, &check.committer));
+    committer_submit(check.committer, &check.pending, true);
+    struct result called = committer_call(check.committer, stop_endless, &check);
+    committer_free(check.committer);
+    CHECK_OK(called);
+}
+
+static struct result note_decided(struct slashing_store *base, void *context)
+{
+    *(size_t *)context = ((struct recording_store *)base)->decided;
+    return OK;
+}
+
+TEST(a_call_comes_after_all_checks_that_came_before_it)
+{
+    enum { CHECKS = 3 * STORE_BATCH_MAX };
+    static struct counted_check checks[CHECKS];
+    static struct recording_store store;
+    struct committer *committer = NULL;
+    atomic_size_t done = 0;
+    size_t decided = 0;
+    store_init(&store);
+    CHECK_OK(committer_new(&store.base, &committer));
+    for (size_t i = 0; i < CHECKS; i++) {
+        make(&checks[i], i, &done);
+        committer_submit(committer, &checks[i].pending, false); /* none is urgent */
+    }
+    CHECK_OK(committer_call(committer, note_decided, &decided));
+    CHECK(decided == CHECKS);
+    committer_free(committer);
+}
+
 HARNESS_TESTS(T(an_urgent_check_is_decided_at_once_and_alone),
               T(checks_that_are_not_urgent_ride_along_in_one_batch_in_order),
               T(what_comes_during_a_commit_makes_the_next_batch),
               T(urging_a_check_whose_commit_has_begun_starts_no_other),
               T(a_batch_is_bounded_and_the_rest_follows_unasked),
               T(a_failing_store_is_told_to_every_check), T(a_call_hands_on_its_result),
+              T(a_call_gets_its_turn_while_checks_keep_coming),
+              T(a_call_comes_after_all_checks_that_came_before_it),
               T(freeing_decides_what_still_waits), T(many_threads_get_every_check_decided_once))

@@ -215,8 +215,12 @@ static struct result import_text(struct slashing_store *store, const char *text,
                                  enum conflict_policy policy, bool dry_run,
                                  struct interchange_summary *summary, struct detail *detail)
 {
-    return interchange_import(store, text, strlen(text), &network, policy, dry_run, summary,
-                              detail);
+    const struct interchange_text order = { .text = text,
+                                            .size = strlen(text),
+                                            .genesis_validators_root = &network,
+                                            .policy = policy,
+                                            .dry_run = dry_run };
+    return interchange_import(store, &order, summary, detail);
 }
 
 TEST(an_import_is_all_or_nothing_and_names_the_entry)
@@ -269,8 +273,8 @@ static struct result export_text(struct slashing_store *store, const struct pubk
 {
     FILE *stream = open_memstream(text_out, size_out);
     ENSURE(stream != NULL, UNAVAILABLE, "no stream");
-    struct result exported =
-        interchange_export(store, &network, pubkeys, count, stream, summary, NULL);
+    const struct interchange_selection selection = { &network, pubkeys, count };
+    struct result exported = interchange_export(store, &selection, stream, summary, NULL);
     fclose(stream);
     return exported;
 }
@@ -306,6 +310,7 @@ TEST(an_export_holds_all_or_those_asked_for)
 
 TEST(an_export_to_a_full_disk_fails)
 {
+    const struct interchange_selection everything = { .genesis_validators_root = &network };
     STORE *store = NULL;
     struct interchange_summary summary = { .validators = 99 };
     struct detail detail = { "" };
@@ -313,7 +318,7 @@ TEST(an_export_to_a_full_disk_fails)
     CHECK(decide_block(store, 1, 1, 1) == VERDICT_NEW);
     CLEANUP(file_close_ptr) FILE *full = fopen("/dev/full", "w");
     CHECK(full != NULL);
-    CHECK_FAILS(UNAVAILABLE, interchange_export(store, &network, NULL, 0, full, &summary, &detail));
+    CHECK_FAILS(UNAVAILABLE, interchange_export(store, &everything, full, &summary, &detail));
     CHECK_TEXT(detail.text, "No space left on device");
     CHECK(summary.validators == 99);
 }

@@ -27,8 +27,10 @@ static struct result import_file(const struct buf *text, const struct pubkey *pu
     STORE *store = NULL;
     struct interchange_summary summary;
     TRY(memory_store_open(&store));
-    TRY(interchange_import(store, text->data, text->size, &network, CONFLICT_REFUSE, false,
-                           &summary, NULL));
+    const struct interchange_text order = { .text = text->data,
+                                            .size = text->size,
+                                            .genesis_validators_root = &network };
+    TRY(interchange_import(store, &order, &summary, NULL));
     return store->ops->load_history(store, pubkey, out);
 }
 
@@ -214,7 +216,7 @@ static bool binds_as_much(const struct history *strict, const struct history *lo
 TEST(whoever_imports_refuses_at_least_what_the_history_refuses)
 {
     struct dice dice = { 31337 };
-    for (int round = 0; round < 20000; round++) {
+    for (size_t round = 0; round < harness_rounds(20000); round++) {
         BUF text = BUF_INIT(1 << 16);
         BUF again = BUF_INIT(1 << 16);
         HISTORY history = { .block_count = 0 };
