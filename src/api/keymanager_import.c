@@ -10,6 +10,7 @@
 #include "keystore/work_pool.h"
 #include "slashing/interchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* One keystore of the request. */
@@ -72,6 +73,36 @@ static struct result keep_history(const struct history *history, void *context)
     return copy_records(history, kept);
 }
 
+static int compare_pubkeys(const void *a, const void *b)
+{
+    const struct history *left = a;
+    const struct history *right = b;
+    return memcmp(left->pubkey.bytes, right->pubkey.bytes, sizeof(left->pubkey.bytes));
+}
+
+/* Sorts the histories, and makes one of those of one key: merging many one by one would keep the
+ * committer, so every signature, for a time that grows with their square. */
+static struct result unite_histories(struct import *import)
+{
+    struct history *histories = import->histories;
+    size_t kept = 0;
+    if (import->history_count == 0) {
+        return OK;
+    }
+    qsort(histories, import->history_count, sizeof(*histories), compare_pubkeys);
+    for (size_t i = 1; i < import->history_count; i++) {
+        if (pubkey_equal(&histories[kept].pubkey, &histories[i].pubkey)) {
+            TRY(copy_records(&histories[i], &histories[kept]));
+            history_done(&histories[i]);
+        } else if (++kept < i) {
+            histories[kept] = histories[i];
+            histories[i] = (struct history){ .block_count = 0 };
+        }
+    }
+    import->history_count = kept + 1;
+    return OK;
+}
+
 /* A file that cannot be read as a whole refuses the request as a whole: nothing is imported. */
 static struct result read_slashing_data(struct import *import, const struct json *body,
                                         struct detail *detail)
@@ -88,8 +119,9 @@ static struct result read_slashing_data(struct import *import, const struct json
         text, size, &import->api->network->genesis_validators_root, keep_history, import, detail);
     if (!is_ok(read)) {
         detail_prefix(detail, "slashing_protection: ");
+        return read;
     }
-    return read;
+    return unite_histories(import);
 }
 
 static struct result read_body(struct import *import, const struct json *body,
@@ -152,21 +184,23 @@ struct import_call {
     struct detail *detail;
 };
 
-static struct result merge_histories(struct slashing_store *store, const struct import_call *call)
+static struct result merge_history(struct slashing_store *store, const struct import_call *call)
 {
-    for (size_t i = 0; i < call->import->history_count; i++) {
-        const struct history *history = &call->import->histories[i];
-        if (pubkey_equal(&history->pubkey, &call->item->key->pubkey)) {
-            TRY(store->ops->import_history(store, history, CONFLICT_REFUSE, call->detail));
-        }
+    const struct import *import = call->import;
+    const struct history wanted = { .pubkey = call->item->key->pubkey };
+    const struct history *found = NULL;
+    if (import->history_count > 0) {
+        found = bsearch(&wanted, import->histories, import->history_count, sizeof(wanted),
+                        compare_pubkeys);
     }
-    return OK;
+    return found == NULL ? OK
+                         : store->ops->import_history(store, found, CONFLICT_REFUSE, call->detail);
 }
 
 static struct result import_history(struct slashing_store *store, const struct import_call *call)
 {
     TRY(store->ops->import_begin(store));
-    struct result merged = merge_histories(store, call);
+    struct result merged = merge_history(store, call);
     struct result ended = store->ops->import_end(store, is_ok(merged));
     return is_ok(merged) ? ended : merged;
 }
