@@ -64,8 +64,9 @@ static struct result load(struct slashing_store *store, struct delete_item *item
     return loaded.status == STATUS_NOT_FOUND ? OK : loaded;
 }
 
-/* A key whose slashing data is handed out stays stopped, loaded or not: the next signer goes on from
- * that data. All in one call of the committer: no check, and no import of the key, comes between. */
+/* A key whose slashing data is handed out stays stopped, loaded or not: the next signer goes on
+ * from that data. All in one call of the committer: no check, and no import of the key, comes
+ * between. */
 static struct result stop_key(struct slashing_store *store, void *context)
 {
     const struct delete_call *call = context;

@@ -170,6 +170,7 @@ static struct result wait_for_keys(struct stack *stack, const sigset_t *waited, 
         if (*stop_out) {
             return OK;
         }
+        housekeeping_run(&stack->housekeeping); /* else the store would count as silent */
         status = reloader_status(stack->reloader);
     }
     detail_set(detail, "%s", status.last_error);

@@ -6,7 +6,8 @@
  * replaced while in use ends all answers of an open store until the process restarts; health() says
  * so. A full disk refuses until there is room. While it is open the database is marked as in use,
  * on the disk: a copy of it that lacks its -wal (or a crash after which somebody removed the -wal)
- * is refused, since records are missing then. */
+ * is refused, since records are missing then; so is a -wal that is damaged before its last
+ * transaction (sqlite_wal.h). */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 

@@ -2,6 +2,7 @@
 
 #include "base/hex.h"
 #include "store/sqlite_layout.h"
+#include "store/sqlite_wal.h"
 
 #include <inttypes.h>
 
@@ -205,6 +206,9 @@ RESULT sqlite_load(struct sqlite_store *store, const struct root *genesis_valida
     ENSURE(!store->whole.in_use || has_wal || accept_loss, UNAVAILABLE,
            "the -wal file that belongs to the database is missing, and the latest records with it: "
            "put both files back, or see \"slashing accept-loss\" in docs/protection.md");
+    if (store->whole.in_use && !accept_loss) {
+        TRY(sqlite_wal_check(store->db.handle));
+    }
     TRY(sqlite_db_configure(&store->db));
     TRY(load_rows(store, detail));
     return take_into_use(store);

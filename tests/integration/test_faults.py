@@ -43,7 +43,10 @@ def refused_start(signer) -> str:
     before = len(signer.log_text()) if signer.log_path.exists() else 0
     signer.wait = False
     signer.start()
-    assert signer.process.wait(PATIENCE_S) == 1
+    try:
+        assert signer.process.wait(PATIENCE_S) == 1
+    finally:
+        signer.kill()
     lines = signer.log_text()[before:].splitlines()
     said = [line for line in lines if not line.startswith("{")]
     assert len(said) == 1 and said[0].startswith("containment-chamber: "), lines
@@ -257,11 +260,15 @@ def crashed(tmp_path_factory):
     return signer
 
 
+def flip_byte_at(path, place: int):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x10
+    path.write_bytes(content)
+
+
 def flip_byte(path, wanted: bytes):
     """Changes one bit in the first place where these bytes are."""
-    content = bytearray(path.read_bytes())
-    content[content.index(wanted) + 3] ^= 0x10
-    path.write_bytes(content)
+    flip_byte_at(path, path.read_bytes().index(wanted) + 3)
 
 
 def root_of(signer, epoch: int) -> bytes:
@@ -336,6 +343,27 @@ def test_a_missing_wal_is_refused_until_the_loss_is_accepted(crashed, tmp_path, 
     assert signer.stop() == 0
 
 
+@pytest.mark.parametrize("damage", [lambda wal: flip_byte_at(wal, wal.stat().st_size // 2),
+                                    lambda wal: flip_byte_at(wal, 100), lambda wal: wal.write_bytes(b"x" * 5000)],
+                         ids=["in the middle", "in the first frame", "entirely"])
+def test_a_damaged_wal_is_refused_until_the_loss_is_accepted(crashed, tmp_path, damage):
+    signer = copy_of(crashed, tmp_path / "copy")
+    damage(signer.folder / "slashing.sqlite-wal")
+    line = refused_start(signer)
+    assert f" {signer.database}" in line and "-wal" in line and "restore both files" in line
+    assert refused_start(signer) == line  # asking changes nothing
+    assert run_slashing(signer, "accept-loss").returncode == 0
+    signer.start()
+    assert signer.stop() == 0
+
+
+def test_a_wal_as_a_kill_leaves_it_loses_nothing(crashed, tmp_path):
+    signer = copy_of(crashed, tmp_path / "copy").start()
+    for epoch in range(EPOCH, EPOCH + 40):
+        assert signer.sign(attestation(epoch, epoch + 1, block_root=9)).status == 412
+    signer.kill()
+
+
 def test_a_wal_without_its_database_is_refused(crashed, tmp_path):
     signer = copy_of(crashed, tmp_path / "copy")
     signer.database.unlink()
@@ -386,6 +414,29 @@ def test_a_second_process_on_the_same_database_is_refused(start, tmp_path):
     second.start()
     assert second.sign(attestation(EPOCH, EPOCH + 1, block_root=9)).status == 412
     second.kill()
+
+
+def test_of_processes_that_start_at_the_same_moment_at_most_one_serves(tmp_path):
+    for turn in range(4):
+        database = tmp_path / f"{turn}.sqlite"
+        signers = [Signer(tmp_path / f"{turn}-{i}", keys=[0], settings={"anti_slashing.path": database}, wait=False)
+                   for i in range(3)]
+        try:
+            for signer in signers:
+                signer.start()
+            # Each either listens or has ended; all may have stood in each other's way.
+            for signer in signers:
+                signer.wait_for(lambda: signer.process.poll() == 1 or "listen_port" in signer.log_text())
+            serving = [signer for signer in signers if "listen_port" in signer.log_text()]
+            assert len(serving) <= 1
+            assert all("stop it first" in signer.log_text() for signer in signers if signer not in serving)
+        finally:
+            for signer in signers:
+                signer.kill()
+        signers[0].wait = True
+        signers[0].start()  # what they did at once has harmed nothing
+        assert signers[0].sign(attestation(EPOCH, EPOCH + 1)).status == 200
+        signers[0].kill()
 
 
 # ------------------------------------------------------------------------------------- kill -9

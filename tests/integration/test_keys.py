@@ -314,7 +314,7 @@ def test_a_bulk_directory_with_a_password_for_each(bulk):
     for index in range(3):
         write(bulk.folder / "passwords" / f"k{index}.txt", f"password {max(index, 1)}")
     assert load(bulk)["status"] == "completed_with_errors" and loaded(bulk) == keys(1, 2)
-    wrong, missing = failures(bulk)
+    wrong, missing = sorted(failures(bulk), key=lambda line: line["file"])
     assert wrong["file"].endswith("/bulk/k0.json") and wrong["key"] == pubkey(0) and "k0.txt" in wrong["reason"]
     assert missing["file"].endswith("/bulk/k3.json") and "k3.txt" in missing["reason"]
     assert "document" not in wrong

@@ -326,12 +326,22 @@ def test_sighup_adds_and_removes_keys(signer):
     assert "SIGHUP: keys are loaded again" in events(signer)
 
 
-def test_sighup_while_keys_are_loaded_is_told_and_harmless(start, tmp_path):
-    signer = start(keys=[0], settings=write_slow_keystores(tmp_path, 3), wait=False)
+def test_sighup_while_keys_are_loaded_is_for_afterwards(start, tmp_path):
+    signer = start(keys=[0], settings=write_slow_keystores(tmp_path, 40), wait=False)
     wait_for_event(signer, "containment-chamber starts")
     send(signer, signal.SIGHUP)
-    wait_for_event(signer, "SIGHUP: keys are being loaded already")
+    wait_for_event(signer, "SIGHUP: keys are loaded again after the load that is running")
     assert signer.stop() == DONE
+
+
+def test_sighup_while_keys_are_loaded_is_not_lost(start, tmp_path):
+    """Whoever adds a file and sends the signal cannot know whether the load that runs will see it."""
+    signer = start(keys=[0], settings=write_slow_keystores(tmp_path, 2), wait=False)
+    signer._read_ports(0)
+    signer.wait_for(lambda: signer.get("/healthcheck").json["checks"][2]["checks"][0]["data"]["keys-loaded"] > 0)
+    added = signer.add_raw_key(7)
+    send(signer, signal.SIGHUP)
+    signer.wait_for(lambda: added in signer.get("/api/v1/eth2/publicKeys").json)
 
 
 @pytest.mark.parametrize("number", [signal.SIGPIPE])

@@ -5,6 +5,7 @@ import os
 import pathlib
 import resource
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -280,11 +281,13 @@ def test_of_a_key_whose_file_is_gone_nothing_is_left(start):
 # ------------------------------------------------------------------------------- where locking fails
 
 @needs_plain_build
-def test_where_memory_cannot_be_locked_no_key_is_loaded_and_the_remedy_is_named(start):
-    signer = start(keys=[0], wrapper=without_locking())
-    assert loaded(signer) == []
-    [line] = failures(signer)
-    assert "RLIMIT_MEMLOCK" in line["reason"] and pubkey(0)[2:] in line["file"]
+def test_where_memory_cannot_be_locked_it_does_not_start_and_the_remedy_is_named(tmp_path):
+    signer = Signer(tmp_path / "signer", keys=[0])
+    done = subprocess.run([*without_locking(), *signer.command()], text=True, capture_output=True, timeout=60,
+                          check=False, cwd=signer.folder)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("containment-chamber: ")]
+    assert "RLIMIT_MEMLOCK" in line and "LimitMEMLOCK" in line
 
 
 def test_unlocked_memory_has_to_be_allowed_and_is_warned_of(start):

@@ -299,6 +299,16 @@ def test_redirected_input_is_read(database):
     assert database.export() == exported(FULL)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(database):
+    """A file is wanted whole: of what a pipe gives, nobody knows whether it was all."""
+    reader, writer = os.pipe()  # the writing end stays open
+    done = database.run("import", "--from", "/dev/stdin", stdin=reader)
+    os.close(reader)
+    os.close(writer)
+    assert done.returncode == 1 and "/dev/stdin: not a regular file" in one_line(done)
+    assert not database.path.exists()
+
+
 def test_an_export_never_replaces_a_file(database):
     assert database.import_text(FULL).returncode == 0
     precious = database.write("precious", "there.json")

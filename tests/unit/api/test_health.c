@@ -36,6 +36,23 @@ TEST(the_reason_is_told_while_it_is_down_and_forgotten_when_it_is_up)
     CHECK_TEXT(reason, "gone again");
 }
 
+TEST(a_store_that_says_nothing_for_long_is_down_until_it_speaks)
+{
+    static const uint64_t second_ns = 1000000000U;
+    struct health health;
+    char reason[DETAIL_SIZE];
+    health_init(&health);
+    health_set_store(&health, OK, NULL);
+    health.heard_ns -= (HEALTH_SILENCE_SECONDS + 1) * second_ns;
+    CHECK(!health_store_is_up(&health, reason));
+    CHECK_TEXT(reason, "the store does not answer; look at its disk");
+    health_set_store(&health, FAIL(UNAVAILABLE, "the disk is full"), NULL);
+    CHECK(!health_store_is_up(&health, reason));
+    CHECK_TEXT(reason, "the disk is full");
+    health_set_store(&health, OK, NULL);
+    CHECK(health_store_is_up(&health, reason));
+}
+
 TEST(a_long_reason_is_cut_and_not_more)
 {
     struct health health;
@@ -252,6 +269,7 @@ TEST(a_bad_key_file_is_told_and_the_others_still_sign)
 
 HARNESS_TESTS(T(the_store_counts_as_down_until_it_was_asked),
               T(the_reason_is_told_while_it_is_down_and_forgotten_when_it_is_up),
+              T(a_store_that_says_nothing_for_long_is_down_until_it_speaks),
               T(a_long_reason_is_cut_and_not_more), T(disk_figures_are_kept_whole),
               T(readers_never_see_half_of_a_change), T(upcheck_answers_text_unless_json_is_named),
               T(ready_means_store_up_and_keys_loaded),

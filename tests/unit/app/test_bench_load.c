@@ -5,6 +5,7 @@
 #include "net/http_server.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -18,7 +19,7 @@ struct asked {
 };
 static struct asked asked[ASKED_MAX];
 static size_t asked_count;
-static size_t refused_from; /* requests from this on are answered with 503 */
+static atomic_size_t refused_from; /* requests from this on are answered with 503 */
 
 static bool read_body(const struct http_request *request, struct signing_target *out)
 {
@@ -40,7 +41,7 @@ static void handle(struct http_exchange *exchange, void *context)
     static const char prefix[] = "/api/v1/eth2/sign/";
     const struct http_request *request = http_exchange_request(exchange);
     struct http_response response =
-        http_text(asked_count < refused_from ? 200 : 503, CONTENT_TYPE_JSON, "{}");
+        http_text(asked_count < atomic_load(&refused_from) ? 200 : 503, CONTENT_TYPE_JSON, "{}");
     (void)context;
     if (asked_count < ASKED_MAX) {
         struct asked *now = &asked[asked_count++];
@@ -84,7 +85,7 @@ static struct result place_open(struct place *place)
     place->order.genesis_validators_root = network_find("mainnet")->genesis_validators_root;
     memset(asked, 0, sizeof(asked));
     asked_count = 0;
-    refused_from = SIZE_MAX;
+    atomic_store(&refused_from, SIZE_MAX);
     for (size_t i = 0; i < KEYS; i++) {
         memset(keys[i].bytes, (int)(0xa0 + i), sizeof(keys[i].bytes));
     }
@@ -185,7 +186,7 @@ TEST(the_outcome_is_that_of_the_order)
 {
     struct bench_outcome outcome = { 0 };
     PLACE(place);
-    refused_from = 20;
+    atomic_store(&refused_from, 20);
     CHECK_OK(bench_load_run(&place.load, &place.order, &outcome, NULL));
     CHECK(outcome.ran);
     CHECK(outcome.answered == 20 && outcome.refused == 3 && outcome.failed == 0);
@@ -195,7 +196,7 @@ TEST(the_outcome_is_that_of_the_order)
     CHECK(http_server_counts(place.server).connections_accepted == 3);
     place.order.first_epoch = 2000; /* and the next one by the same process */
     place.order.requests = 10;
-    refused_from = SIZE_MAX;
+    atomic_store(&refused_from, SIZE_MAX);
     CHECK_OK(bench_load_run(&place.load, &place.order, &outcome, NULL));
     CHECK(outcome.answered == 10 && outcome.refused == 0 && outcome.failed == 0);
 }

@@ -14,6 +14,7 @@ struct told_store {
     struct slashing_store base; /* first */
     bool is_down;
     const char *where; /* the detail of being down */
+    size_t asked;      /* health() calls so far */
     size_t slices;     /* prune() calls so far */
     size_t full;       /* so many slices leave more behind */
     size_t broken_at;  /* the slice that fails; 0: none */
@@ -29,6 +30,7 @@ static struct told_store *told(struct slashing_store *base)
 
 static struct result health(struct slashing_store *base, struct detail *detail)
 {
+    told(base)->asked++;
     detail_set(detail, "%s", told(base)->where);
     ENSURE(!told(base)->is_down, UNAVAILABLE, "the disk is full");
     return OK;
@@ -231,6 +233,15 @@ TEST(one_round_is_bounded_and_the_rest_comes_a_second_later)
     CHECK(place.store.slices == 301);
 }
 
+TEST(a_long_pruning_does_not_pass_for_a_store_that_is_silent)
+{
+    PLACE(place);
+    place.store.full = 4;
+    housekeeping_run(&place.housekeeping);
+    CHECK(place.store.slices == 5);
+    CHECK(place.store.asked == 1 + 5); /* before it, and after every slice */
+}
+
 TEST(a_store_that_cannot_prune_is_left_alone_until_the_next_interval)
 {
     PLACE(place);
@@ -255,5 +266,6 @@ HARNESS_TESTS(T(the_stores_health_is_asked_every_time),
               T(what_is_older_than_the_epochs_to_keep_is_pruned_in_slices),
               T(slots_of_an_epoch_are_the_networks_own), T(a_young_network_has_nothing_to_prune),
               T(one_round_is_bounded_and_the_rest_comes_a_second_later),
+              T(a_long_pruning_does_not_pass_for_a_store_that_is_silent),
               T(a_store_that_cannot_prune_is_left_alone_until_the_next_interval),
               T(pruning_that_is_switched_off_never_happens))

@@ -51,6 +51,26 @@ TEST(a_hardened_process_has_all_of_it)
     CHECK(hardening_of_child() == EVERYTHING);
 }
 
+/* Whether a child with so many files allowed is told just that. */
+static bool is_told_its_files(rlim_t files)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit limit = { 0 };
+        getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = files;
+        _exit(setrlimit(RLIMIT_NOFILE, &limit) == 0 && process_files_max() == files ? 0 : 1);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+TEST(the_limit_of_open_files_is_the_one_in_force)
+{
+    CHECK(is_told_its_files(33));
+    CHECK(is_told_its_files(77));
+}
+
 /* A supervisor's socket at `name`; '@' at its begin is the abstract namespace. -1: failed. */
 static int supervise(const char *name)
 {
@@ -163,7 +183,8 @@ TEST(key_derivations_get_half_of_the_free_memory_and_512_mebibytes_at_least)
     CHECK(given == 512 * mebibyte || given <= all / 2);
 }
 
-HARNESS_TESTS(T(a_hardened_process_has_all_of_it), T(the_supervisor_hears_the_state),
+HARNESS_TESTS(T(a_hardened_process_has_all_of_it), T(the_limit_of_open_files_is_the_one_in_force),
+              T(the_supervisor_hears_the_state),
               T(a_path_of_the_longest_length_is_used_and_a_longer_one_left_alone),
               T(without_a_supervisor_nothing_happens), T(the_watchdog_is_that_of_this_process),
               T(key_derivations_get_half_of_the_free_memory_and_512_mebibytes_at_least))

@@ -1,9 +1,9 @@
 #include "harness.h"
 #include "net/http_server.h"
 
+#include "../keystore/memory_scan.h"
 #include "base/secret.h"
 #include "base/thread.h"
-#include "../keystore/memory_scan.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -311,6 +311,26 @@ TEST(a_half_closed_client_still_gets_its_answer)
     CHECK(is_closed(fd));
     close(fd);
     http_server_free(server);
+}
+
+TEST(half_a_request_of_a_half_closed_client_is_not_waited_for)
+{
+    static const char *const halves[] = { "GET /never HT",
+                                          "POST /never HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf" };
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+        struct http_server *server = start(standard);
+        int fd = dial();
+        say(fd, "GET /hold HTTP/1.1\r\n\r\n");
+        CHECK(wait_until(count_held, 1));
+        say(fd, halves[i]);
+        shutdown(fd, SHUT_WR);
+        answer_held();
+        CHECK(hear(fd, "\r\n\r\nheld", 1));
+        CHECK(is_closed(fd)); /* within seconds, where a request has ten minutes */
+        CHECK(http_server_counts(server).requests == 1);
+        close(fd);
+        http_server_free(server);
+    }
 }
 
 TEST(head_has_the_length_but_not_the_body)
@@ -625,6 +645,7 @@ HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_an
               T(a_password_that_was_sent_ahead_leaves_no_copy), T(deep_pipelines_do_not_recurse),
               T(a_client_that_leaves_early_harms_nobody),
               T(a_half_closed_client_still_gets_its_answer),
+              T(half_a_request_of_a_half_closed_client_is_not_waited_for),
               T(head_has_the_length_but_not_the_body),
               T(a_body_that_is_refused_still_gets_its_reason),
               T(a_body_without_room_is_503_and_small_ones_still_pass), T(a_slow_request_is_408),

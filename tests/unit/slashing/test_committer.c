@@ -3,6 +3,12 @@
 
 #include "base/thread.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 /* A store that writes down what it is asked, and waits where the test wants it to. */
 struct recording_store {
     struct slashing_store base;
@@ -78,6 +84,15 @@ static void make(struct counted_check *check, uint64_t slot, atomic_size_t *done
     check->pending.check.block.slot.value = slot;
 }
 
+/* Waits until so many are decided, unasked. False: not in a minute. */
+static bool wait_decided(atomic_size_t *done, size_t count)
+{
+    for (int i = 0; i < 60000 && atomic_load(done) < count; i++) {
+        usleep(1000);
+    }
+    return atomic_load(done) == count;
+}
+
 static struct result nothing(struct slashing_store *store, void *context)
 {
     (void)store;
@@ -116,8 +131,7 @@ TEST(checks_that_are_not_urgent_ride_along_in_one_batch_in_order)
     }
     CHECK(committer_counts(committer).waiting == 100);
     committer_urge(committer, &checks[50].pending);
-    CHECK_OK(committer_call(committer, nothing, NULL));
-    CHECK(atomic_load(&done) == 100);
+    CHECK(wait_decided(&done, 100));
     CHECK(store.batches == 1 && store.batch_sizes[0] == 100);
     for (size_t i = 0; i < 100; i++) {
         CHECK(store.slots[i] == i);
@@ -186,8 +200,7 @@ TEST(a_batch_is_bounded_and_the_rest_follows_unasked)
         make(&checks[i], i, &done);
         committer_submit(committer, &checks[i].pending, i == COUNT - 1);
     }
-    CHECK_OK(committer_call(committer, nothing, NULL));
-    CHECK(atomic_load(&done) == COUNT);
+    CHECK(wait_decided(&done, COUNT));
     CHECK(store.batches == 2 && store.batch_sizes[0] == STORE_BATCH_MAX);
     committer_free(committer);
 }
@@ -214,6 +227,45 @@ static struct result fail_with_context(struct slashing_store *store, void *conte
     (void)store;
     *(int *)context += 1;
     return FAIL(REFUSED, "as the test wants");
+}
+
+static void forget(struct slashing_store *base, struct slashing_check *const checks[], size_t count)
+{
+    (void)base;
+    (void)checks;
+    (void)count;
+}
+
+/* What a forgetful store leaves standing must not pass for a verdict. */
+static void decide_with_forgetful_store(void)
+{
+    static const struct slashing_store_ops forgetful = { .name = "forgetful", .decide = forget };
+    struct slashing_store store = { .ops = &forgetful };
+    struct committer *committer = NULL;
+    struct counted_check check;
+    atomic_size_t done = 0;
+    signal(SIGABRT, SIG_DFL);
+    make(&check, 1, &done);
+    check.pending.check.verdict = VERDICT_NEW;
+    if (is_ok(committer_new(&store, &committer))) {
+        committer_submit(committer, &check.pending, true);
+        committer_free(committer);
+    }
+}
+
+TEST(a_check_without_a_verdict_ends_the_process)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO) >= 0) {
+            setrlimit(RLIMIT_CORE, &(const struct rlimit){ 0, 0 });
+            decide_with_forgetful_store();
+        }
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 TEST(a_call_hands_on_its_result)
@@ -362,7 +414,8 @@ HARNESS_TESTS(T(an_urgent_check_is_decided_at_once_and_alone),
               T(what_comes_during_a_commit_makes_the_next_batch),
               T(urging_a_check_whose_commit_has_begun_starts_no_other),
               T(a_batch_is_bounded_and_the_rest_follows_unasked),
-              T(a_failing_store_is_told_to_every_check), T(a_call_hands_on_its_result),
+              T(a_failing_store_is_told_to_every_check),
+              T(a_check_without_a_verdict_ends_the_process), T(a_call_hands_on_its_result),
               T(a_call_gets_its_turn_while_checks_keep_coming),
               T(a_call_comes_after_all_checks_that_came_before_it),
               T(freeing_decides_what_still_waits), T(many_threads_get_every_check_decided_once))
