@@ -11,9 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 4, HASHES_PER_ROUND = 500, SAMPLES = 400, BLOCK = 4096 };
+enum { ROUNDS = 4, HASHES_PER_ROUND = 500, SAMPLES = 500, BLOCK = 4096 };
 
-static const struct timespec pause_between = { .tv_nsec = 2 * 1000 * 1000 };
+static const struct timespec pause_between = { .tv_nsec = BENCH_PAUSE_NS };
 
 /* One thread's share of the work, with the CPU time that it took. */
 struct share {
