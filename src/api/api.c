@@ -26,6 +26,12 @@ void api_handle(struct http_exchange *exchange, void *context)
 {
     struct api *api = context;
     size_t count = api->key_manager.enabled ? ROUTES : ROUTES - KEY_MANAGER_ROUTES;
+    if (http_exchange_request(exchange)->has_origin) {
+        /* A browser on the signer's machine or network must not lend its place to a web page, which
+         * could reach even the loopback under a name of its own. No validator client sends it. */
+        respond_error(exchange, 403, "requests of web pages (with an Origin field) are refused");
+        return;
+    }
     routes_dispatch(routes, count, api, exchange);
 }
 

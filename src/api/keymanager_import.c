@@ -205,18 +205,19 @@ static struct result import_history(struct slashing_store *store, const struct i
     return is_ok(merged) ? ended : merged;
 }
 
-/* A key that was deleted once signs again only after its slashing data is in. All of it is one call
- * of the committer, as a deletion is: a key that was half imported while it was half deleted would
- * be loaded, and refused by the store for ever. */
+/* A key that was deleted once signs again only after its slashing data is in; so does one whose
+ * file has come back since, which is a duplicate. All of it is one call of the committer, as a
+ * deletion is: a key that was half imported while it was half deleted would be loaded, and refused
+ * by the store for ever. */
 static struct result add_key(struct slashing_store *store, void *context)
 {
     const struct import_call *call = context;
     const struct unlocked *key = call->item->key;
     struct key_table *keys = call->import->api->keys;
     TRY(import_history(store, call));
+    TRY(store->ops->set_enabled(store, &key->pubkey, true));
     CLEANUP(key_release_ptr) struct key *loaded = key_table_acquire(keys, &key->pubkey);
     ENSURE(loaded == NULL, REFUSED, "already loaded");
-    TRY(store->ops->set_enabled(store, &key->pubkey, true));
     return key_table_add(keys, &key->secret, &key->pubkey, KEY_ORIGIN_MEMORY, key->path, NULL);
 }
 

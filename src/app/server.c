@@ -82,17 +82,31 @@ static void warn_of_settings(const struct settings *settings)
     }
 }
 
-static bool lacks_database(const struct settings *settings)
+static struct result note_validator(const struct pubkey *pubkey, void *context)
 {
-    return strcmp(settings->anti_slashing.backend, "sqlite") == 0 &&
-           access(settings->anti_slashing.path, F_OK) != 0;
+    (void)pubkey;
+    *(bool *)context = true;
+    return FAIL(LIMIT, "one is enough");
+}
+
+static struct result look_for_validators(struct slashing_store *store, void *context)
+{
+    (void)store->ops->each_validator(store, note_validator, context);
+    return OK;
 }
 
 /* A wrong path, or a wrong working directory, would otherwise pass for a fresh beginning. */
-static void warn_of_new_database(const struct settings *settings)
+static void warn_of_empty_database(const struct stack *stack)
 {
+    const struct settings *settings = stack->settings;
+    bool has_validators = false;
+    struct result looked = committer_call(stack->committer, look_for_validators, &has_validators);
+    if (!is_ok(looked) || has_validators ||
+        strcmp(settings->anti_slashing.backend, "sqlite") != 0) {
+        return;
+    }
     char *path = realpath(settings->anti_slashing.path, NULL);
-    log_warn("a new slashing protection database was created: if a key signed before, stop now and "
+    log_warn("the slashing protection database is empty: if a key signed before, stop now and "
              "import its records",
              LOG_TEXT("path", path == NULL ? settings->anti_slashing.path : path));
     free(path);
@@ -209,16 +223,13 @@ static int run(const struct settings *settings)
     sigset_t waited;
     bool stops = false;
     block_signals(&waited);
-    bool is_new = lacks_database(settings);
     struct result result = process_harden();
     result = is_ok(result) ? stack_open(&stack, settings, &detail) : result;
     if (!is_ok(result)) {
         return fail_start(&stack, &detail, result);
     }
     log_settings(&stack);
-    if (is_new) {
-        warn_of_new_database(settings);
-    }
+    warn_of_empty_database(&stack);
     result = stack_start(&stack);
     result = is_ok(result) ? wait_for_keys(&stack, &waited, &stops, &detail) : result;
     if (!is_ok(result)) {

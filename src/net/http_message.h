@@ -34,6 +34,7 @@ enum {
 struct http_request {
     enum http_method method;
     bool keep_alive;                  /* what the client asked for */
+    bool has_origin;                  /* it comes from a web page (RFC 6454, section 7) */
     char path[HTTP_TARGET_MAX + 1];   /* begins with '/'; as sent, percent-encoding kept */
     char query[HTTP_TARGET_MAX + 1];  /* behind the '?', or empty */
     char accept[HTTP_ACCEPT_MAX + 1]; /* several fields are joined with commas */

@@ -17,6 +17,7 @@ enum field {
     FIELD_CONTENT_TYPE,
     FIELD_AUTHORIZATION,
     FIELD_EXPECT,
+    FIELD_ORIGIN,
     FIELD_TRANSFER_ENCODING,
 };
 
@@ -130,6 +131,7 @@ static enum field find_field(const struct http_parser *parser)
         { "content-type", FIELD_CONTENT_TYPE },
         { "authorization", FIELD_AUTHORIZATION },
         { "expect", FIELD_EXPECT },
+        { "origin", FIELD_ORIGIN },
         { "transfer-encoding", FIELD_TRANSFER_ENCODING },
     };
     if (!parser->in_head) { /* behind a chunked body: none of the head's (RFC 9110, 6.5.1) */
@@ -163,6 +165,7 @@ static char *field_value(struct http_parser *parser, size_t *max_out)
     case FIELD_TRANSFER_ENCODING:
         *max_out = FIELD_NAME_MAX;
         return parser->transfer_encoding;
+    case FIELD_ORIGIN:
     case FIELD_OTHER:
         break;
     }
@@ -192,6 +195,7 @@ static int on_header_field_complete(llhttp_t *native)
         return refuse(parser, 431, "more than 100 header fields");
     }
     parser->field = find_field(parser);
+    parser->request->has_origin = parser->request->has_origin || parser->field == FIELD_ORIGIN;
     parser->field_name_size = 0;
     size_t max = 0;
     const char *value = field_value(parser, &max);

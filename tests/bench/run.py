@@ -101,7 +101,7 @@ def growth_runs(folder: str, quick: bool) -> list[dict]:
     shapes = [(1, 0), (100, 0), (10_000, 0), (10_000, 10_000_000)]
     if quick:
         shapes = [(1, 0), (1000, 100_000)]
-    return [run_bench(folder, keys=keys, records=records, requests=20_000) for keys, records in shapes]
+    return [median_run(folder, 1 if quick else 3, keys=keys, records=records, requests=20_000) for keys, records in shapes]
 
 
 def growth_table(runs: list[dict]) -> list[str]:

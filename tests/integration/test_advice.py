@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 from keystores import interop_secret, make_keystore
-from signer import BINARY, EPOCH, Signer, attestation, pubkey_of
+from signer import BINARY, EPOCH, GENESIS_ROOTS, Signer, attestation, pubkey_of
 
-NEW_DATABASE = "a new slashing protection database was created"
+EMPTY_DATABASE = "the slashing protection database is empty"
 NO_KEYS = "there will be no keys"
 OPEN_API = "whoever reaches the signing API may use it"
 SANITIZED = any(name in open(BINARY, "rb").read() for name in (b"__asan_init", b"__tsan_init"))
@@ -27,20 +27,22 @@ def slashing(folder, *arguments) -> subprocess.CompletedProcess:
 
 def test_an_ordinary_start_warns_of_nothing(start):
     signer = start(keys=[0])
+    assert signer.sign(attestation(EPOCH, EPOCH + 1)).status == 200
     assert signer.stop() == 0
     signer.log_path.unlink()
     signer.start()
     assert warnings(signer) == []
 
 
-def test_a_new_database_is_told_of_once_and_with_its_whole_path(start):
+def test_an_empty_database_is_told_of_with_its_whole_path(start):
     signer = start(keys=[0], settings={"anti_slashing.path": "slashing.sqlite"})
-    (line,) = [line for line in warnings(signer) if line["message"].startswith(NEW_DATABASE)]
+    (line,) = [line for line in warnings(signer) if line["message"].startswith(EMPTY_DATABASE)]
     assert line["path"] == str(signer.database.resolve())
+    assert signer.sign(attestation(EPOCH, EPOCH + 1)).status == 200
     signer.stop()
     signer.log_path.unlink()
     signer.start()
-    assert not warns(signer, NEW_DATABASE)
+    assert not warns(signer, EMPTY_DATABASE)
 
 
 def test_a_database_that_is_not_found_elsewhere_is_told_of(start):
@@ -48,13 +50,23 @@ def test_a_database_that_is_not_found_elsewhere_is_told_of(start):
     signer = start(keys=[0], settings={"anti_slashing.path": "slashing.sqlite"})
     signer.stop()
     other = start(keys=[0], settings={"anti_slashing.path": "slashing.sqlite"})
-    assert warns(other, NEW_DATABASE)
+    assert warns(other, EMPTY_DATABASE)
 
 
-def test_the_backend_that_keeps_nothing_is_not_called_a_new_database(start):
+def test_one_that_only_a_trial_import_made_is_told_of_too(start, tmp_path):
+    """It is there, and nothing is in it."""
+    database, file = tmp_path / "slashing.sqlite", tmp_path / "nothing.json"
+    file.write_text('{"metadata": {"interchange_format_version": "5", "genesis_validators_root": "%s"}, "data": []}'
+                    % GENESIS_ROOTS["mainnet"])
+    done = slashing(tmp_path, "import", "--dry-run", f"--from={file}", f"--anti-slashing-path={database}")
+    assert done.returncode == 0 and database.exists()
+    assert warns(start(keys=[0], settings={"anti_slashing.path": str(database)}), EMPTY_DATABASE)
+
+
+def test_the_backend_that_keeps_nothing_is_not_called_an_empty_database(start):
     signer = start(keys=[0], settings={"anti_slashing.backend": "noop"})
     assert warns(signer, "THERE IS NO SLASHING PROTECTION")
-    assert not warns(signer, NEW_DATABASE)
+    assert not warns(signer, EMPTY_DATABASE)
 
 
 @pytest.mark.parametrize("address, expected", [("0.0.0.0", True), ("::", True), ("127.0.0.1", False)])

@@ -83,6 +83,20 @@ def test_a_key_from_a_file_is_a_duplicate_and_stays_what_it_is(start):
     assert readonly == {pubkey(0): True, pubkey(1): False}
 
 
+def test_a_deleted_key_whose_file_came_back_is_enabled_by_an_import_and_knows_its_data(start):
+    signer = start(settings=KEY_MANAGER)
+    assert import_keys(signer, 1) == ["imported"]
+    assert statuses(delete_keys(signer, 1)) == ["deleted"]
+    signer.add_raw_key(1)
+    assert signer.post("/reload").status in (200, 202)
+    signer.wait_for(lambda: listed(signer) == [pubkey(1)])
+    assert signer.sign(block(SLOT), pubkey(1)).status == 412
+    elsewhere = interchange(history(pubkey(1), [(SLOT, 5)]))
+    assert import_keys(signer, 1, slashing_protection=elsewhere) == ["duplicate"]
+    assert signer.sign(block(SLOT), pubkey(1)).status == 412
+    assert signer.sign(block(SLOT + 1), pubkey(1)).status == 200
+
+
 def test_imported_keys_are_gone_after_a_restart_and_their_records_are_not(empty):
     assert import_keys(empty, 1) == ["imported"]
     assert empty.sign(block(SLOT), pubkey(1)).status == 200
