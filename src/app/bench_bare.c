@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 4, HASHES_PER_ROUND = 500, SAMPLES = 500, BLOCK = 4096 };
+enum { ROUNDS = 2, HASHES_PER_ROUND = 500, SAMPLES = 500, BLOCK = 4096 };
 
 static const struct timespec pause_between = { .tv_nsec = BENCH_PAUSE_NS };
 
@@ -55,7 +55,7 @@ static void *work(void *context)
 
 /* All CPUs at once: that is how the server runs, and shared caches, clocks and hyperthreads slow
  * each other down. */
-static struct result measure_cpu(struct bench_bare *out)
+RESULT bench_bare_cpu_run(struct bench_bare_cpu *out)
 {
     unsigned count = thread_cpu_count();
     CLEANUP(free_ptr) struct share *shares = calloc(count, sizeof(*shares));
@@ -136,5 +136,5 @@ RESULT bench_bare_run(const char *directory, struct bench_bare *out)
 {
     TRY(measure_write(directory, out)); /* first: it is the one that a wrong directory fails */
     measure_signature(out);
-    return measure_cpu(out);
+    return OK;
 }

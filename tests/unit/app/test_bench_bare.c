@@ -30,8 +30,10 @@ TEST(every_figure_is_measured_and_nothing_is_left_behind)
     rmdir(folder);
     CHECK_OK(ran);
     CHECK(left == 0);
-    CHECK(bare.hash_ns > 0);
-    CHECK(bare.sign_ns > 0);
+    struct bench_bare_cpu cpu = { 0 };
+    CHECK_OK(bench_bare_cpu_run(&cpu));
+    CHECK(cpu.hash_ns > 0);
+    CHECK(cpu.sign_ns > 0);
     CHECK(bare.signature_p50_ns > 0);
     CHECK(bare.signature_p50_ns <= bare.signature_p99_ns);
     CHECK(bare.write_p50_ns > 0);
