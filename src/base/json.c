@@ -1,54 +1,37 @@
 #include "base/json.h"
 
+#include "base/arena.h"
 #include "base/secret.h"
 
 #include <assert.h>
 #include <jansson.h>
 #include <limits.h>
-#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_SIZE = 64, LOADER_STACK = 4096 };
+enum { PIECE_SIZE = 256, LOADER_STACK = 4096 };
 
-/* jansson has one pair of memory functions for the process. Ours charge the tree that the calling
- * thread is parsing, and wipe what is freed. jansson 2.14 goes on with a string whose buffer could
- * not grow and then writes past its copy, so memory is never refused to it: past the budget the
- * text ends instead (see feed()), and without memory the process does. */
-static _Thread_local size_t budget = SIZE_MAX;
-static _Thread_local bool budget_passed;
+/* jansson has one pair of memory functions for the process. Ours cut from the arena of the tree
+ * that the calling thread is parsing, which wipes what is freed. jansson 2.14 goes on with a string
+ * whose buffer could not grow and then writes past its copy, so memory is never refused to it: past
+ * the budget the text ends instead (see feed()), and without memory the process does. */
+static _Thread_local struct arena *parsing;
 
 static void *tree_malloc(size_t size)
 {
-    void *block = malloc(size);
+    struct arena single = { .taken = 0 };
+    void *block = arena_take(parsing == NULL ? &single : parsing, size);
     if (block == NULL) {
         abort();
     }
-    if (budget != SIZE_MAX) {
-        size_t charged = malloc_usable_size(block);
-        budget_passed = budget_passed || charged > budget;
-        budget -= charged < budget ? charged : budget;
-    }
+    arena_end(&single);
     return block;
-}
-
-static void tree_free(void *block)
-{
-    if (block == NULL) {
-        return;
-    }
-    size_t size = malloc_usable_size(block);
-    if (budget != SIZE_MAX) {
-        budget += size;
-    }
-    secret_wipe(block, size);
-    free(block);
 }
 
 void json_init(void)
 {
-    json_set_alloc_funcs(tree_malloc, tree_free);
+    json_set_alloc_funcs(tree_malloc, arena_give_back);
     json_object_seed(0); /* from the kernel: names from outside must not collide on purpose */
 }
 
@@ -62,10 +45,12 @@ static const struct json *wrapped(const json_t *value)
     return (const struct json *)(const void *)value;
 }
 
-/* What jansson has not read yet. */
+/* What jansson has not read yet, and what its tree takes. */
 struct source {
     const char *text;
     size_t left;
+    struct arena arena;
+    size_t budget;
 };
 
 /* Hands the text to jansson in pieces, so that it can be ended when the budget is passed. jansson
@@ -78,7 +63,7 @@ static size_t feed(void *piece, size_t size_max, void *context)
     char *out = piece;
     assert(size_max >= PIECE_SIZE);
     secret_wipe(out, PIECE_SIZE);
-    if (budget_passed || size == 0) {
+    if (size == 0 || source->arena.taken > source->budget) {
         return 0;
     }
     memcpy(out, source->text, size);
@@ -129,15 +114,17 @@ static struct result parse_value(const char *text, size_t size, size_t place, si
     flags |= used_out == NULL ? 0 : JSON_DISABLE_EOF_CHECK;
     size_t bound = size > SIZE_MAX / 2 / JSON_TREE_FACTOR ? SIZE_MAX / 2 : size * JSON_TREE_FACTOR;
     ENSURE(used_out != NULL || size <= INT_MAX, LIMIT, "JSON is over 2 GiB");
-    struct source source = { .text = text, .left = size < INT_MAX ? size : INT_MAX };
+    struct source source = { .text = text,
+                             .left = size < INT_MAX ? size : INT_MAX,
+                             .budget = bound < JSON_TREE_MIN ? JSON_TREE_MIN : bound };
     CLEANUP(error_wipe) json_error_t error = { 0 };
-    budget = bound < JSON_TREE_MIN ? JSON_TREE_MIN : bound;
-    budget_passed = false;
+    parsing = &source.arena;
     CLEANUP(json_free_ptr)
     struct json *root = (struct json *)(void *)json_load_callback(feed, &source, flags, &error);
-    budget = SIZE_MAX;
+    parsing = NULL;
+    arena_end(&source.arena);
     wipe_loader_stack();
-    ENSURE(!budget_passed, LIMIT, "JSON has too many values for its size");
+    ENSURE(source.arena.taken <= source.budget, LIMIT, "JSON has too many values for its size");
     if (root == NULL) {
         detail_set(detail, "byte %zu (%s)", place + (size_t)error.position, reason_of(&error));
         return FAIL(BAD_INPUT, "not valid JSON");
