@@ -101,7 +101,7 @@ def growth_runs(folder: str, quick: bool) -> list[dict]:
     shapes = [(1, 0), (100, 0), (10_000, 0), (10_000, 10_000_000)]
     if quick:
         shapes = [(1, 0), (1000, 100_000)]
-    return [median_run(folder, 1 if quick else 3, keys=keys, records=records, requests=20_000) for keys, records in shapes]
+    return [run_bench(folder, keys=keys, records=records, requests=40_000) for keys, records in shapes]
 
 
 def growth_table(runs: list[dict]) -> list[str]:
@@ -197,7 +197,7 @@ def machine(run: dict) -> str:
 def measure(quick: bool) -> tuple[str, str]:
     with tempfile.TemporaryDirectory(dir=pathlib.Path(BINARY).resolve().parent, prefix="bench-") as name:
         folder = pathlib.Path(name)
-        run = median_run(name, 1 if quick else 5, keys=1000, requests=20_000)
+        run = median_run(name, 1 if quick else 5, keys=1000, requests=40_000)
         growth = growth_runs(name, quick)
         loading = loading_table(folder, quick)
     parts = [f"Machine: {machine(run)}. {run['connections']} connections; a commit took {run['scenarios']['distinct']['answered'] / max(1, run['scenarios']['distinct']['commits']):.0f} records on average.",
