@@ -60,7 +60,7 @@ def test_the_client_gets_the_keys(pair):
 
 def test_the_clients_upcheck_gets_what_web3signer_answers(pair):
     """It does not ask for JSON, and so gets the bare text, which this release then takes for JSON."""
-    with pytest.raises(ClientError, match='"OK" is not valid JSON'):
+    with pytest.raises(ClientError, match="SyntaxError: .* JSON"):
         pair.client.upCheck(url=pair.url)
 
 
