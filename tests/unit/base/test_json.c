@@ -25,6 +25,9 @@ void *__wrap_malloc(size_t size)
     if (block != NULL) {
         live += malloc_usable_size(block);
         peak = live > peak ? live : peak;
+        if (marker != NULL) { /* what is searched later must hold something, also for valgrind */
+            memset(block, 0x5a, malloc_usable_size(block));
+        }
     }
     return block;
 }
