@@ -209,8 +209,13 @@ static int stop(struct stack *stack)
     return EXIT_DONE;
 }
 
+/* As stop() does: requests that are stuck cannot be waited for. */
 static int fail_start(struct stack *stack, const struct detail *detail, struct result result)
 {
+    if (!stack_drain(stack, DRAIN_SECONDS)) {
+        log_stop();
+        _exit(command_fail(detail, result));
+    }
     stack_close(stack);
     log_stop();
     return command_fail(detail, result);
@@ -233,7 +238,6 @@ static int run(const struct settings *settings)
     result = stack_start(&stack);
     result = is_ok(result) ? wait_for_keys(&stack, &waited, &stops, &detail) : result;
     if (!is_ok(result)) {
-        (void)stack_drain(&stack, DRAIN_SECONDS);
         return fail_start(&stack, &detail, result);
     }
     if (!stops) {
