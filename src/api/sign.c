@@ -33,8 +33,8 @@ static struct http_response signature_response(const struct signature *signature
     return response;
 }
 
-/* What a client did wrong belongs into its own log; what slashing protection refused, and what
- * failed here, into ours. */
+/* Every refusal is logged, as far as the log's rate allows: an operator must be able to see why a
+ * duty was missed, whoever was wrong. */
 static void log_outcome(const struct sign_answer *answer, const struct http_exchange *exchange)
 {
     const struct http_request *request = http_exchange_request(exchange);
