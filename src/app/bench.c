@@ -62,9 +62,8 @@ static const struct scenario scenarios[] = {
 enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
 
 struct measured {
-    struct bench_outcome
-        outcome;     /* of several slices: their sums, and the quantiles of the worst */
-    uint64_t cpu_ns; /* of the signer, for all requests */
+    /* Of several slices: their sums, and the quantiles of the worst. */
+    struct bench_outcome outcome;
     uint64_t commits;
 };
 
@@ -195,9 +194,7 @@ static struct result measure(struct bench *bench, const struct scenario *scenari
     };
     bench->epoch += requests / bench->keys + 2;
     uint64_t commits = committer_counts(bench->stack.committer).batches;
-    uint64_t cpu_ns = usage_cpu_ns();
     TRY(bench_load_run(&bench->load, &order, &out->outcome, &bench->detail));
-    out->cpu_ns = usage_cpu_ns() - cpu_ns;
     out->commits = committer_counts(bench->stack.committer).batches - commits;
     return OK;
 }
@@ -213,11 +210,11 @@ static void add_slice(struct measured *all, const struct measured *slice)
     all->outcome.refused += slice->outcome.refused;
     all->outcome.failed += slice->outcome.failed;
     all->outcome.wall_ns += slice->outcome.wall_ns;
+    all->outcome.cpu_ns += slice->outcome.cpu_ns;
     all->outcome.p50_ns = larger(all->outcome.p50_ns, slice->outcome.p50_ns);
     all->outcome.p90_ns = larger(all->outcome.p90_ns, slice->outcome.p90_ns);
     all->outcome.p99_ns = larger(all->outcome.p99_ns, slice->outcome.p99_ns);
     all->outcome.max_ns = larger(all->outcome.max_ns, slice->outcome.max_ns);
-    all->cpu_ns += slice->cpu_ns;
     all->commits += slice->commits;
 }
 
@@ -264,7 +261,7 @@ static struct result measure_all(struct bench *bench)
 static double cpu_of_one(const struct measured *measured)
 {
     size_t answered = measured->outcome.answered;
-    return (double)measured->cpu_ns / (double)(answered == 0 ? 1 : answered);
+    return (double)measured->outcome.cpu_ns / (double)(answered == 0 ? 1 : answered);
 }
 
 static void print_text(const struct bench *bench)

@@ -79,6 +79,7 @@ static void carry_out(struct generator *generator, struct bench_outcome *outcome
         .pause_ns = order->pause_ns,
         .write_request = write_request,
         .context = generator,
+        .server = getppid(),
     };
     struct http_load_result result = { 0 };
     struct detail detail = { "" };
@@ -93,6 +94,7 @@ static void carry_out(struct generator *generator, struct bench_outcome *outcome
         .refused = result.refused,
         .failed = result.failed,
         .wall_ns = result.wall_ns,
+        .cpu_ns = result.cpu_ns,
         .p50_ns = http_load_quantile(&result, 0.5),
         .p90_ns = http_load_quantile(&result, 0.9),
         .p99_ns = http_load_quantile(&result, 0.99),

@@ -31,6 +31,7 @@ struct bench_outcome {
     size_t refused;
     size_t failed;
     uint64_t wall_ns;
+    uint64_t cpu_ns; /* of the process that started the generator, meanwhile */
     uint64_t p50_ns, p90_ns, p99_ns, max_ns;
 };
 

@@ -12,8 +12,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 
-enum { EVENTS_AT_ONCE = 256, STALL_MS = 60 * 1000, ANSWER_PIECE = 16 * 1024 };
+enum {
+    EVENTS_AT_ONCE = 256,
+    STALL_MS = 60 * 1000,
+    ANSWER_PIECE = 16 * 1024,
+    SETTLE_NS = 50 * 1000 * 1000, /* for the server to take the connections */
+};
 
 struct client {
     int fd;
@@ -172,6 +178,29 @@ static void drive(struct run *run)
     }
 }
 
+/* CPU time of all threads of a process so far; 0 when there is none to ask for. */
+static uint64_t cpu_ns_of(pid_t process)
+{
+    clockid_t clock = 0;
+    struct timespec now = { 0 };
+    if (process == 0 || clock_getcpuclockid(process, &clock) != 0 ||
+        clock_gettime(clock, &now) != 0) {
+        return 0;
+    }
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static void measure(struct run *run)
+{
+    struct http_load_result *result = run->result;
+    nanosleep(&(struct timespec){ .tv_nsec = SETTLE_NS }, NULL);
+    uint64_t cpu_ns = cpu_ns_of(run->load->server);
+    uint64_t start_ns = clock_monotonic_ns();
+    drive(run);
+    result->wall_ns = clock_monotonic_ns() - start_ns;
+    result->cpu_ns = cpu_ns_of(run->load->server) - cpu_ns;
+}
+
 static int compare_latencies(const void *a, const void *b)
 {
     const uint64_t *left = a;
@@ -197,9 +226,7 @@ RESULT http_load_run(const struct http_load *load, struct http_load_result *out,
     for (size_t i = 0; i < load->connections; i++) {
         TRY(dial(&run, &run.clients[i], &address));
     }
-    uint64_t start = clock_monotonic_ns();
-    drive(&run);
-    result.wall_ns = clock_monotonic_ns() - start;
+    measure(&run);
     /* Also what was never sent because no connection was left. */
     result.failed = load->requests - result.answered - result.refused;
     qsort(latencies, result.answered, sizeof(*latencies), compare_latencies);

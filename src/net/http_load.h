@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { HTTP_LOAD_REQUEST_MAX = 8192, HTTP_LOAD_CONNECTIONS_MAX = 50 * 1000 };
 
@@ -20,19 +21,22 @@ struct http_load {
     /* Writes the whole request number `index` (0 …) into `out` and gives its size. */
     size_t (*write_request)(size_t index, char out[static HTTP_LOAD_REQUEST_MAX], void *context);
     void *context;
+    pid_t server; /* whose CPU time is measured; 0: nobody's */
 };
 
 struct http_load_result {
     size_t answered;        /* with status 200 */
     size_t refused;         /* with another status */
     size_t failed;          /* all others: connection lost, or no answer within a minute */
-    uint64_t wall_ns;       /* from the first request to the last answer */
+    uint64_t wall_ns;       /* from the first request to the last answer … */
+    uint64_t cpu_ns;        /* … and what the server's threads took meanwhile */
     uint64_t *latencies_ns; /* of the answered ones, sorted; the caller frees */
 };
 
-/* Opens all connections, then sends. A connection that is lost is not opened again; what the others
- * cannot make up for has failed. UNAVAILABLE when the server cannot be reached, BAD_INPUT for an
- * address that is none, LIMIT for too many connections. */
+/* Opens all connections, gives the server a moment to take them, then sends. A connection that is
+ * lost is not opened again; what the others cannot make up for has failed. UNAVAILABLE when the
+ * server cannot be reached, BAD_INPUT for an address that is none, LIMIT for too many connections.
+ */
 RESULT http_load_run(const struct http_load *load, struct http_load_result *out,
                      struct detail *detail);
 

@@ -161,6 +161,7 @@ TEST(what_is_asked_for_is_whole_and_nothing_of_it_slashable)
         CHECK(count_asked_of_key(i) == (i < 3 ? 5 : 4));
     }
     CHECK(count_roots() == 23); /* every message different */
+    CHECK(outcome.cpu_ns > 0);
 }
 
 TEST(with_one_message_all_keys_sign_the_same_in_an_epoch)

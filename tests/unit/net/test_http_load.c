@@ -2,6 +2,7 @@
 #include "net/http_load.h"
 
 #include "base/thread.h"
+#include "base/usage.h"
 #include "net/http_server.h"
 
 #include <arpa/inet.h>
@@ -107,6 +108,25 @@ TEST(every_request_is_sent_once_and_its_answer_counted)
     CHECK(result.latencies_ns[0] > 0);
     CHECK(result.latencies_ns[499] <= result.wall_ns);
     free(result.latencies_ns);
+}
+
+TEST(the_servers_cpu_time_is_that_of_the_requests)
+{
+    uint16_t port = 0;
+    struct http_server *server = start(&port);
+    struct http_load load = load_of(port, 7, 500);
+    struct http_load_result unwatched = { 0 };
+    struct http_load_result watched = { 0 };
+    CHECK_OK(http_load_run(&load, &unwatched, NULL));
+    load.server = getpid();
+    uint64_t before_ns = usage_cpu_ns();
+    CHECK_OK(http_load_run(&load, &watched, NULL));
+    CHECK(unwatched.cpu_ns == 0);
+    CHECK(watched.cpu_ns > 0);
+    CHECK(watched.cpu_ns <= usage_cpu_ns() - before_ns);
+    http_server_free(server);
+    free(unwatched.latencies_ns);
+    free(watched.latencies_ns);
 }
 
 TEST(all_connections_ask_at_once)
@@ -299,7 +319,8 @@ TEST(a_quantile_is_a_latency_that_was_measured)
     CHECK(http_load_quantile(&one, 0.99) == 10);
 }
 
-HARNESS_TESTS(T(every_request_is_sent_once_and_its_answer_counted), T(all_connections_ask_at_once),
+HARNESS_TESTS(T(every_request_is_sent_once_and_its_answer_counted),
+              T(the_servers_cpu_time_is_that_of_the_requests), T(all_connections_ask_at_once),
               T(another_status_than_200_is_refused_and_has_no_latency),
               T(what_lost_connections_leave_unsent_has_failed),
               T(a_pause_lies_between_an_answer_and_the_next_request),
