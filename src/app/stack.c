@@ -16,8 +16,11 @@ enum {
     RESPONSE_MEMORY = 256 * 1024 * 1024,  /* of responses that clients do not take */
     TASK_THREADS = 4,
     TASK_QUEUE = 1024,
-    CPUS_PER_LOOP = 8,    /* one event-loop thread keeps so many signing CPUs busy */
-    FILES_RESERVED = 256, /* for everything but connections: a load of keys, the store */
+    PAUSE_OF_A_WAIT = 50 * 1000, /* ns: an eighth of what a signature takes. A request may wait so
+                                    much longer for each that was before it, to save the CPU time of
+                                    waking the event loop for every single one. */
+    CPUS_PER_LOOP = 8,           /* one event-loop thread keeps so many signing CPUs busy */
+    FILES_RESERVED = 256,        /* for everything but connections: a load of keys, the store */
 };
 
 static const uint64_t second_ns = 1000000000U;
@@ -164,6 +167,7 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     const struct settings *settings = stack->settings;
     const struct http_server_settings http_settings = {
         .loops = loop_count(settings),
+        .pause_per_request_ns = PAUSE_OF_A_WAIT / thread_cpu_count(),
         .connections_max = connections_max(settings),
         .body_max = settings->server.max_body_bytes,
         .body_memory_max = settings->server.max_body_bytes * BODY_MEMORY_FACTOR + SMALL_BODY_MEMORY,

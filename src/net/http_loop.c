@@ -172,10 +172,26 @@ RESULT http_loop_new(struct http_server *server, struct http_loop **out)
     return OK;
 }
 
+/* With many requests under way, what has arrived and what was answered is taken in turns: each time
+ * that the loop is woken it pushes a worker aside, and wants its own system calls, for one request
+ * as for ten. */
+static void pause_between_turns(const struct http_loop *loop)
+{
+    const struct http_server *server = loop->server;
+    uint64_t pause_ns = atomic_load(&server->active) * server->settings.pause_per_request_ns;
+    if (pause_ns >= HTTP_PAUSE_MIN_NS) {
+        pause_ns = pause_ns < HTTP_PAUSE_MAX_NS ? pause_ns : HTTP_PAUSE_MAX_NS;
+        nanosleep(&(struct timespec){ .tv_nsec = (long)pause_ns }, NULL);
+    }
+}
+
 static void *run(void *context)
 {
     struct http_loop *loop = context;
-    event_base_dispatch(loop->base);
+    while (event_base_loop(loop->base, EVLOOP_ONCE) == 0 && !event_base_got_break(loop->base)) {
+        atomic_fetch_add_explicit(&loop->server->turns, 1, memory_order_relaxed);
+        pause_between_turns(loop);
+    }
     return NULL;
 }
 

@@ -119,7 +119,7 @@ struct http_server {
     atomic_size_t active; /* requests that are worked on or whose response is not out */
     atomic_size_t receiving;
     atomic_size_t unsent; /* bytes of responses that wait for their clients */
-    atomic_uint_fast64_t open, accepted, refused, requests, requests_refused;
+    atomic_uint_fast64_t open, accepted, refused, requests, requests_refused, turns;
 };
 
 /* http_loop.c */

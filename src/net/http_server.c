@@ -222,5 +222,6 @@ struct http_server_counts http_server_counts(const struct http_server *server)
         .connections_refused = atomic_load(&server->refused),
         .requests = atomic_load(&server->requests),
         .requests_refused = atomic_load(&server->requests_refused),
+        .turns = atomic_load(&server->turns),
     };
 }

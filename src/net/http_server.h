@@ -19,12 +19,17 @@
 struct http_server;
 struct http_exchange; /* one request and the place for its response */
 
+enum { HTTP_PAUSE_MIN_NS = 400 * 1000, HTTP_PAUSE_MAX_NS = 2 * 1000 * 1000 };
+
 struct http_server_settings {
-    unsigned loops;              /* threads, at least 1 */
-    size_t connections_max;      /* of all listeners together */
-    size_t body_max;             /* bytes of one body */
-    size_t body_memory_max;      /* of all bodies together; one that grows takes up to three times
-                                    its size for a moment */
+    unsigned loops;                /* threads, at least 1 */
+    uint64_t pause_per_request_ns; /* a loop rests so long between two turns for each request that
+                                      is under way, at most HTTP_PAUSE_MAX_NS, and not at all when
+                                      it comes to less than HTTP_PAUSE_MIN_NS; 0: never */
+    size_t connections_max;        /* of all listeners together */
+    size_t body_max;               /* bytes of one body */
+    size_t body_memory_max;        /* of all bodies together; one that grows takes up to three times
+                                      its size for a moment */
     size_t body_memory_reserved; /* of these, for bodies of up to HTTP_BODY_SMALL_MAX bytes only */
     size_t response_memory_max;  /* bytes of all responses that clients are slow to take; who adds
                                     to them is closed, but a single one may be of any size */
@@ -85,6 +90,7 @@ struct http_server_counts {
     uint64_t connections_refused; /* closed because the limit was reached */
     uint64_t requests;
     uint64_t requests_refused; /* malformed, too large, too slow */
+    uint64_t turns;            /* times that a loop looked for what there is to do */
 };
 struct http_server_counts http_server_counts(const struct http_server *server);
 

@@ -2,6 +2,7 @@
 #include "net/http_server.h"
 
 #include "../keystore/memory_scan.h"
+#include "base/clock.h"
 #include "base/secret.h"
 #include "base/thread.h"
 
@@ -81,6 +82,7 @@ static size_t count_held(void)
 }
 
 static const struct http_server_settings standard = { .loops = 2,
+                                                      .pause_per_request_ns = 100 * 1000,
                                                       .connections_max = 50,
                                                       .body_max = 1024 * 1024,
                                                       .body_memory_max = 4 * 1024 * 1024,
@@ -476,6 +478,34 @@ TEST(without_an_idle_connection_the_new_one_is_refused)
     http_server_free(server);
 }
 
+/* Each request under way is good for one millisecond, and one is, all the time. */
+TEST(with_requests_under_way_the_loop_rests_between_turns)
+{
+    struct http_server_settings settings = standard;
+    settings.loops = 1;
+    settings.pause_per_request_ns = 1000 * 1000;
+    struct http_server *server = start(settings);
+    int waiting = dial();
+    say(waiting, "GET /hold HTTP/1.1\r\n\r\n");
+    CHECK(wait_until(count_held, 1));
+    int fd = dial();
+    uint64_t turns = http_server_counts(server).turns;
+    uint64_t start_ns = clock_monotonic_ns();
+    for (size_t i = 0; i < 100; i++) {
+        say(fd, "GET /x HTTP/1.1\r\n\r\n");
+        CHECK(hear(fd, "/x", 1));
+    }
+    turns = http_server_counts(server).turns - turns;
+    uint64_t elapsed_ms = (clock_monotonic_ns() - start_ns) / 1000000;
+    CHECK(turns >= 2);
+    CHECK(turns <= elapsed_ms + 2); /* one may be over at the start, one be counted early */
+    answer_held();
+    CHECK(hear(waiting, "held", 1));
+    close(waiting);
+    close(fd);
+    http_server_free(server);
+}
+
 TEST(a_large_response_waits_for_a_slow_reader)
 {
     struct http_server *server = start(standard);
@@ -652,6 +682,7 @@ HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_an
               T(an_idle_connection_is_closed_without_a_word),
               T(at_the_limit_the_longest_idle_connection_makes_room),
               T(without_an_idle_connection_the_new_one_is_refused),
+              T(with_requests_under_way_the_loop_rests_between_turns),
               T(a_large_response_waits_for_a_slow_reader),
               T(responses_that_nobody_takes_are_bounded_in_memory),
               T(a_reader_that_never_reads_is_dropped),
