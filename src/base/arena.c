@@ -2,6 +2,7 @@
 
 #include "base/secret.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -21,10 +22,41 @@ struct block {
     uint64_t bytes[];
 };
 
+/* One chunk of the smallest size that each thread keeps, wiped, for its next tree. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t spare;
+static bool can_spare;
+
+static void init_once(void)
+{
+    can_spare = pthread_key_create(&spare, free) == 0;
+}
+
+static bool keep_spare(struct arena_chunk *chunk)
+{
+    pthread_once(&once, init_once);
+    return chunk->size == CHUNK_MIN && can_spare && pthread_getspecific(spare) == NULL &&
+           pthread_setspecific(spare, chunk) == 0;
+}
+
+static struct arena_chunk *new_chunk(size_t size)
+{
+    pthread_once(&once, init_once);
+    struct arena_chunk *kept = size == CHUNK_MIN && can_spare ? pthread_getspecific(spare) : NULL;
+    if (kept != NULL) {
+        pthread_setspecific(spare, NULL);
+        return kept;
+    }
+    return size > SIZE_MAX - sizeof(*kept) ? NULL : malloc(sizeof(*kept) + size);
+}
+
 static void let_go(struct arena_chunk *chunk)
 {
-    if (chunk != NULL && --chunk->holders == 0) {
-        secret_wipe(chunk->bytes, chunk->used);
+    if (chunk == NULL || --chunk->holders > 0) {
+        return;
+    }
+    secret_wipe(chunk->bytes, chunk->used);
+    if (!keep_spare(chunk)) {
         free(chunk);
     }
 }
@@ -36,8 +68,7 @@ static struct arena_chunk *next_chunk(struct arena *arena, size_t needed)
     size = size < CHUNK_MIN ? CHUNK_MIN : size;
     size = size > CHUNK_MAX ? CHUNK_MAX : size;
     size = size < needed ? needed : size;
-    struct arena_chunk *chunk =
-        size > SIZE_MAX - sizeof(*chunk) ? NULL : malloc(sizeof(*chunk) + size);
+    struct arena_chunk *chunk = new_chunk(size);
     if (chunk != NULL) {
         *chunk = (struct arena_chunk){ .holders = 1, .size = size };
         let_go(arena->chunk);

@@ -1,6 +1,7 @@
 /* arena.h: memory for the many small blocks of one tree. Blocks are cut from chunks, one behind the
- * other, so that a block costs next to nothing; a chunk is wiped and freed with its last block.
- * The blocks of an arena may move from thread to thread, but only one thread may be at them. */
+ * other, so that a block costs next to nothing; a chunk is wiped with its last block, and freed,
+ * but for one that each thread keeps for its next tree. The blocks of an arena may move from thread
+ * to thread, but only one thread may be at them. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 

@@ -73,6 +73,21 @@ TEST(what_was_taken_is_counted_with_what_it_costs)
     arena_give_back(nothing);
 }
 
+TEST(the_next_tree_gets_the_same_chunk_wiped)
+{
+    struct arena first = { .taken = 0 };
+    struct arena second = { .taken = 0 };
+    uint8_t *block = arena_take(&first, 1000);
+    memset(block, 0xaa, 1000);
+    arena_end(&first);
+    arena_give_back(block);
+    uint8_t *again = arena_take(&second, 1000);
+    CHECK(again == block);
+    CHECK(holds(again, 1000, 0));
+    arena_end(&second);
+    arena_give_back(again);
+}
+
 /* A long value that grows must not leave all its former selves behind. */
 TEST(a_large_block_is_freed_when_it_is_given_back)
 {
@@ -93,4 +108,5 @@ TEST(a_large_block_is_freed_when_it_is_given_back)
 HARNESS_TESTS(T(blocks_lie_apart_and_are_aligned),
               T(large_blocks_are_whole_and_sizes_that_overflow_are_refused),
               T(what_was_taken_is_counted_with_what_it_costs),
+              T(the_next_tree_gets_the_same_chunk_wiped),
               T(a_large_block_is_freed_when_it_is_given_back))

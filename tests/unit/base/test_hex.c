@@ -84,6 +84,20 @@ TEST(what_is_written_is_read_back)
     CHECK(memcmp(bytes, again, sizeof(bytes)) == 0);
 }
 
+TEST(whatever_the_size_nothing_is_written_behind_it)
+{
+    static const uint8_t bytes[] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xf0 };
+    char text[HEX_TEXT_SIZE(sizeof(bytes))];
+    hex_encode(bytes, sizeof(bytes), text);
+    for (size_t size = 0; size <= sizeof(bytes); size++) {
+        uint8_t out[sizeof(bytes) + 1];
+        memset(out, 0x5a, sizeof(out));
+        CHECK_OK(hex_decode(text + 2, 2 * size, out, size));
+        CHECK(memcmp(out, bytes, size) == 0);
+        CHECK(out[size] == 0x5a);
+    }
+}
+
 TEST(tells_the_decoded_size)
 {
     size_t size = 99;
@@ -96,5 +110,6 @@ TEST(tells_the_decoded_size)
 
 HARNESS_TESTS(T(writes_lower_case_with_prefix), T(reads_both_cases_with_and_without_prefix),
               T(every_byte_is_judged_as_isxdigit_would), T(refuses_other_lengths),
-              T(tells_the_decoded_size), T(nothing_may_be_written_with_and_without_prefix),
+              T(whatever_the_size_nothing_is_written_behind_it), T(tells_the_decoded_size),
+              T(nothing_may_be_written_with_and_without_prefix),
               T(every_wrong_digit_is_seen_wherever_it_is), T(what_is_written_is_read_back))
