@@ -69,7 +69,7 @@ struct measured {
 
 /* What costs CPU time is measured in slices, with the bare signature before each: a shared machine
  * changes its pace within seconds, and both must have run at the same. */
-enum { SLICES = 8 };
+enum { SLICES = 40 };
 
 struct bench {
     struct options options;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SIGNATURES = 1000, SAMPLES = 500, BLOCK = 4096 };
+enum { SIGNATURES = 200, SAMPLES = 500, BLOCK = 4096 };
 
 static const struct timespec pause_between = { .tv_nsec = BENCH_PAUSE_NS };
 
