@@ -10,6 +10,7 @@ import common
 ALLOWED = {
     "base": set(),
     "bls": {"base"},
+    "attest": {"base"},
     "eth": {"base"},
     "slashing": {"base", "eth/types.h"},
     "keystore": {"base", "bls", "eth/types.h"},
