@@ -33,12 +33,13 @@ void policy_init(struct policy *policy);
  */
 RESULT policy_allow(struct policy *policy, unsigned index, const struct pcr *value);
 
-/* BAD_INPUT for a policy that must not be used: neither register 0 nor 8 is asked for, no age, or a
- * zero where only debug mode has one, unless that is allowed by name. */
+/* BAD_INPUT for a policy that must not be used: neither register 0 nor 8 is asked for, or no age.
+ */
 RESULT policy_check(const struct policy *policy, struct detail *detail);
 
 /* REFUSED, with the register in `detail`: one that is asked for is not in the document or has
- * another value; or register 0 is zero (debug mode) and that is not allowed. */
+ * another value; or debug mode is not allowed and register 0, or 1, 2 or 8 when asked for, is zero,
+ * even where the policy has that value. */
 RESULT policy_check_registers(const struct policy *policy, const struct document *document,
                               struct detail *detail);
 
