@@ -8,6 +8,7 @@ RFC 8949, RFC 9052 and AWS's description of the attestation process, and sharing
 What is wrong on purpose is made by changing the plans, the payload or the pieces before they are signed."""
 import dataclasses
 import datetime
+import hashlib
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -194,3 +195,60 @@ def sign_document(chain: Chain, body: bytes, key=None) -> bytes:
 
 def make_document(chain: Chain, now: datetime.datetime, pcrs: dict[int, bytes] | None = None, **fields) -> bytes:
     return sign_document(chain, encode(payload(chain, now, pcrs, **fields)))
+
+
+# Attested TLS: a certificate that carries a document (docs/attestation.md).
+
+LABEL = b"containment-chamber/atls/v1"
+ID_PE_CMW = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.35")
+MEDIA_TYPE = "application/aws-nitro-document"
+
+
+def spki_of(key) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.DER,
+                                         serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def sha384(data: bytes) -> bytes:
+    return hashlib.sha384(data).digest()
+
+
+def user_data(spki: bytes, configuration: bytes, label: bytes = LABEL) -> bytes:
+    return label + sha384(label + spki) + sha384(configuration)
+
+
+def pcr_of(data: bytes) -> bytes:
+    """A register that was extended once."""
+    return sha384(bytes(48) + data)
+
+
+def der_octet_string(data: bytes) -> bytes:
+    size = len(data)
+    if size < 128:
+        return bytes([4, size]) + data
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([4, 0x80 | len(length)]) + length + data
+
+
+def cmw(document: bytes, *more, media_type: str = MEDIA_TYPE) -> bytes:
+    """The extension's value: a CBOR record in an OCTET STRING."""
+    return der_octet_string(encode([media_type, document, *more]))
+
+
+def make_evidence_certificate(key, value: bytes | None, now: datetime.datetime,
+                              **changes) -> bytes:
+    """DER of a self-signed certificate with the extension's value. Changes: not_before, not_after, signer, issuer,
+    critical."""
+    name = distinguished_name("signer")
+    builder = (x509.CertificateBuilder()
+               .subject_name(name)
+               .issuer_name(distinguished_name(changes["issuer"]) if "issuer" in changes else name)
+               .public_key(key.public_key())
+               .serial_number(x509.random_serial_number())
+               .not_valid_before(changes.get("not_before", now).replace(microsecond=0))
+               .not_valid_after(changes.get("not_after", now + HOUR).replace(microsecond=0)))
+    if value is not None:
+        extension = x509.UnrecognizedExtension(ID_PE_CMW, value)
+        builder = builder.add_extension(extension, critical=changes.get("critical", False))
+    certificate = builder.sign(changes.get("signer", key), hashes.SHA384())
+    return certificate.public_bytes(serialization.Encoding.DER)
