@@ -113,7 +113,9 @@ static size_t octet_string_head(struct cbor_view der)
     long size = 0;
     int tag = 0;
     int class = 0;
+    ERR_set_mark();
     int kind = ASN1_get_object(&at, &size, &tag, &class, (long)der.size);
+    ERR_pop_to_mark();
     size_t head = (size_t)(at - der.bytes);
     bool is_whole = kind == 0 && tag == V_ASN1_OCTET_STRING && class == V_ASN1_UNIVERSAL &&
                     size >= 0 && (size_t)size == der.size - head;
@@ -156,7 +158,7 @@ static struct result read_pem(const void *bytes, size_t size, X509 **out)
 {
     CLEANUP(bio_free) BIO *bio = BIO_new_mem_buf(bytes, (int)size);
     ENSURE(bio != NULL, UNAVAILABLE, "out of memory");
-    ERR_set_mark(); /* the end of the file is an error to OpenSSL, and none of ours */
+    ERR_set_mark(); /* the end of the file is an error to OpenSSL */
     CLEANUP(X509_free_ptr) X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     CLEANUP(X509_free_ptr) X509 *second = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     ERR_pop_to_mark();

@@ -6,7 +6,10 @@
  *   [ "application/aws-nitro-document", document, 4 ]
  * (4 says "evidence"; it may be left out). The document's public_key is the certificate's
  * subjectPublicKeyInfo, and its user_data, with `label` = "containment-chamber/atls/v1" in ASCII:
- *   label || SHA-384(label || subjectPublicKeyInfo) || SHA-384(configuration) */
+ *   label || SHA-384(label || subjectPublicKeyInfo) || SHA-384(configuration)
+ *
+ * Nothing here leaves anything in OpenSSL's queue of errors, where a TLS connection of the same
+ * thread would take it for its own. */
 #ifndef ATTEST_EVIDENCE_H
 #define ATTEST_EVIDENCE_H
 
