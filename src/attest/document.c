@@ -166,12 +166,9 @@ static struct result read_field(struct cbor_reader *reader, struct cbor_view *na
 {
     TRY(cbor_read_text(reader, &names[count]));
     struct cbor_view name = names[count];
-    if (name.size > 0) { /* of a field without a name, "payload" says more than nothing */
-        detail_set(detail, "%.*s", (int)(name.size < 64 ? name.size : 64),
-                   (const char *)name.bytes);
-    }
-    ENSURE(!is_among(name, names, count), BAD_INPUT, "the field is there twice");
     size_t known = find_field(name);
+    detail_set(detail, "%s", known < FIELDS ? fields[known].name : "payload, an unknown field");
+    ENSURE(!is_among(name, names, count), BAD_INPUT, "the field is there twice");
     return known < FIELDS ? fields[known].read(reader, document) : cbor_skip(reader);
 }
 
