@@ -157,7 +157,7 @@ static struct result load(yaml_parser_t *parser, const char *name, yaml_document
 RESULT policy_file_parse(const char *name, const void *bytes, size_t size, struct policy *out,
                          struct detail *detail)
 {
-    CLEANUP(parser_done) yaml_parser_t parser;
+    CLEANUP(parser_done) yaml_parser_t parser = { .error = YAML_NO_ERROR };
     CLEANUP(document_done) yaml_document_t yaml = { .nodes = { .start = NULL } };
     CLEANUP(document_done) yaml_document_t second = { .nodes = { .start = NULL } };
     detail_set(detail, "%s", name);
