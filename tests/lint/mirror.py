@@ -20,6 +20,8 @@ RUNNING = {
     "src/api/metrics.c": "test_metrics.py",
     "src/api/reload.c": "test_reload.py",
     "src/api/sign.c": "test_sign.py",
+    "src/app/atls.c": "test_atls_verify.py",
+    "src/app/atls_report.c": "test_atls_verify.py",
     "src/app/bench.c": "test_bench.py",
     "src/app/main.c": "test_command_line.py",
     "src/app/server.c": "test_lifecycle.py",
