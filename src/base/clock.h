@@ -3,6 +3,8 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include "base/result.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +22,8 @@ void clock_wall_text(char out[static CLOCK_TEXT_SIZE]);
 /* `seconds` since 1970 in RFC 3339, UTC, without a fraction ("1970-01-01T00:00:00Z"). RFC 3339 ends
  * with the year 9999: what is later is written as its last second. */
 void clock_format(uint64_t seconds, char out[static CLOCK_TEXT_SIZE]);
+
+/* Reads exactly what clock_format() writes. BAD_INPUT: any other form, or no such date. */
+RESULT clock_parse(const char *text, uint64_t *seconds_out);
 
 #endif

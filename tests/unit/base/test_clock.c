@@ -37,6 +37,53 @@ static const struct {
     { UINT64_MAX, "9999-12-31T23:59:59Z" },
 };
 
+TEST(reads_what_it_formats)
+{
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        uint64_t seconds = 7;
+        uint64_t last = 253402300799;
+        CHECK_OK(clock_parse(times[i].text, &seconds));
+        CHECK(seconds == (times[i].seconds < last ? times[i].seconds : last));
+    }
+}
+
+TEST(reads_no_other_form_and_no_date_that_is_none)
+{
+    static const char *const wrong[] = {
+        "",
+        "0",
+        "1970-01-01",
+        "1970-01-01T00:00:00",
+        "1970-01-01T00:00:00z",
+        "1970-01-01 00:00:00Z",
+        "1970-01-01T00:00:00+",
+        "1970-01-01T00:00:00Z ",
+        " 1970-01-01T00:00:00",
+        "1970-01-01T00:00:0xZ",
+        "1970-01-01T00:00:-1Z",
+        "1970-1-001T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "0000-01-01T00:00:00Z",
+        "2026-02-29T00:00:00Z",
+        "2100-02-29T00:00:00Z",
+        "2026-04-31T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-00-01T00:00:00Z",
+        "2026-01-00T00:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "2026-01-01T00:60:00Z",
+        "2026-01-01T00:00:60Z",
+        "2026/01/01T00:00:00Z",
+        "2026-01-01T00.00.00Z",
+        "-026-01-01T00:00:00Z",
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uint64_t seconds = 7;
+        CHECK_FAILS(BAD_INPUT, clock_parse(wrong[i], &seconds));
+        CHECK(seconds == 7);
+    }
+}
+
 TEST(formats_seconds)
 {
     setenv("TZ", "ABC-5:45", 1); /* UTC whatever the local time is */
@@ -98,6 +145,7 @@ TEST(the_monotonic_clock_does_not_go_back)
     CHECK((uint64_t)direct.tv_sec * 1000000000U + (uint64_t)direct.tv_nsec >= last);
 }
 
-HARNESS_TESTS(T(formats_seconds), T(writes_the_wall_time_with_milliseconds),
+HARNESS_TESTS(T(reads_what_it_formats), T(reads_no_other_form_and_no_date_that_is_none),
+              T(formats_seconds), T(writes_the_wall_time_with_milliseconds),
               T(a_wall_clock_before_1970_counts_as_1970), T(the_wall_clock_is_the_systems),
               T(the_monotonic_clock_does_not_go_back))
