@@ -17,6 +17,7 @@ static const struct {
     { "server", command_server, "answer signing requests (this is the signer)" },
     { "slashing", command_slashing, "import, export and check slashing protection data" },
     { "bench", command_bench, "measure what a signature costs on this machine" },
+    { "eif", command_eif, "build, describe, verify and measure images of Nitro Enclaves" },
     { "version", command_version, "say which version this is" },
 };
 

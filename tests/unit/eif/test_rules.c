@@ -138,82 +138,81 @@ TEST(a_section_behind_those_of_the_table_is_noticed)
         .type = EIF_##name, .bytes = (const uint8_t *)(text), .size = sizeof(text) - 1 \
     }
 
+static const struct {
+    struct eif_section sections[6];
+    size_t count;
+    const char *broken;
+} line_ups[] = {
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, ""), SECTION(METADATA, "m") }, 3, "" },
+    { { SECTION(METADATA, "m"), SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"),
+        SECTION(RAMDISK, "r") },
+      4,
+      "" },
+    { { SECTION(CMDLINE, "c"), SECTION(METADATA, "m"), SECTION(RAMDISK, "r") },
+      3,
+      "it has no kernel, or more than one" },
+    { { SECTION(KERNEL, "k"), SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m") },
+      4,
+      "it has no kernel, or more than one" },
+    { { SECTION(KERNEL, "k"), SECTION(METADATA, "m"), SECTION(RAMDISK, "r") },
+      3,
+      "it has no command line, or more than one" },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(CMDLINE, "c"),
+        SECTION(METADATA, "m") },
+      4,
+      "it has no command line, or more than one" },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(RAMDISK, "r") }, 3, metadata },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
+        SECTION(METADATA, "m") },
+      4,
+      metadata },
+    { { SECTION(CMDLINE, "c"), SECTION(KERNEL, "k"), SECTION(METADATA, "m") }, 3, order },
+    { { SECTION(RAMDISK, "r"), SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"),
+        SECTION(METADATA, "m") },
+      4,
+      order },
+    { { SECTION(KERNEL, "k"), SECTION(RAMDISK, "r"), SECTION(CMDLINE, "c"),
+        SECTION(METADATA, "m") },
+      4,
+      order },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(SIGNATURE, "s"),
+        SECTION(METADATA, "m") },
+      4,
+      "the signature is not the last section" },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
+        SECTION(SIGNATURE, "s"), SECTION(SIGNATURE, "s") },
+      5,
+      "the signature is not the last section" },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c\0"), SECTION(METADATA, "m") },
+      3,
+      "there is a NUL in the command line" },
+    { { SECTION(KERNEL, ""), SECTION(CMDLINE, "c"), SECTION(METADATA, "m") },
+      3,
+      "a section is empty" },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"), SECTION(RAMDISK, "") },
+      4,
+      "a section is empty" },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
+        SECTION(RAMDISK, "12345678"), SECTION(RAMDISK, "070701") },
+      5,
+      "" },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
+        SECTION(RAMDISK, "123456789"), SECTION(RAMDISK, "070701") },
+      5,
+      alignment },
+    { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
+        SECTION(RAMDISK, "123456"), SECTION(RAMDISK, "12"), SECTION(RAMDISK, "070701") },
+      6,
+      "" },
+};
+
 TEST(sections_are_there_as_often_as_they_must_and_in_their_order)
 {
-    static const struct {
-        struct eif_section sections[6];
-        size_t count;
-        const char *broken;
-    } cases[] = {
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, ""), SECTION(METADATA, "m") }, 3, "" },
-        { { SECTION(METADATA, "m"), SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"),
-            SECTION(RAMDISK, "r") },
-          4,
-          "" },
-        { { SECTION(CMDLINE, "c"), SECTION(METADATA, "m"), SECTION(RAMDISK, "r") },
-          3,
-          "it has no kernel, or more than one" },
-        { { SECTION(KERNEL, "k"), SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"),
-            SECTION(METADATA, "m") },
-          4,
-          "it has no kernel, or more than one" },
-        { { SECTION(KERNEL, "k"), SECTION(METADATA, "m"), SECTION(RAMDISK, "r") },
-          3,
-          "it has no command line, or more than one" },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(CMDLINE, "c"),
-            SECTION(METADATA, "m") },
-          4,
-          "it has no command line, or more than one" },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(RAMDISK, "r") }, 3, metadata },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
-            SECTION(METADATA, "m") },
-          4,
-          metadata },
-        { { SECTION(CMDLINE, "c"), SECTION(KERNEL, "k"), SECTION(METADATA, "m") }, 3, order },
-        { { SECTION(RAMDISK, "r"), SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"),
-            SECTION(METADATA, "m") },
-          4,
-          order },
-        { { SECTION(KERNEL, "k"), SECTION(RAMDISK, "r"), SECTION(CMDLINE, "c"),
-            SECTION(METADATA, "m") },
-          4,
-          order },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(SIGNATURE, "s"),
-            SECTION(METADATA, "m") },
-          4,
-          "the signature is not the last section" },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
-            SECTION(SIGNATURE, "s"), SECTION(SIGNATURE, "s") },
-          5,
-          "the signature is not the last section" },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c\0"), SECTION(METADATA, "m") },
-          3,
-          "there is a NUL in the command line" },
-        { { SECTION(KERNEL, ""), SECTION(CMDLINE, "c"), SECTION(METADATA, "m") },
-          3,
-          "a section is empty" },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
-            SECTION(RAMDISK, "") },
-          4,
-          "a section is empty" },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
-            SECTION(RAMDISK, "12345678"), SECTION(RAMDISK, "070701") },
-          5,
-          "" },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
-            SECTION(RAMDISK, "123456789"), SECTION(RAMDISK, "070701") },
-          5,
-          alignment },
-        { { SECTION(KERNEL, "k"), SECTION(CMDLINE, "c"), SECTION(METADATA, "m"),
-            SECTION(RAMDISK, "123456"), SECTION(RAMDISK, "12"), SECTION(RAMDISK, "070701") },
-          6,
-          "" },
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(line_ups); i++) {
         struct eif_image image = eif_new(0);
-        memcpy(image.sections, cases[i].sections, sizeof(cases[i].sections));
-        image.section_count = cases[i].count;
-        CHECK_TEXT(broken_by(&image), cases[i].broken);
+        memcpy(image.sections, line_ups[i].sections, sizeof(line_ups[i].sections));
+        image.section_count = line_ups[i].count;
+        CHECK_TEXT(broken_by(&image), line_ups[i].broken);
     }
 }
 
