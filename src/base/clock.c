@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -40,37 +39,76 @@ void clock_format(uint64_t seconds, char out[static CLOCK_TEXT_SIZE])
     strftime(out, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
 
-/* The number of `digits` decimal digits that `text` begins with, or -1. */
-static int number_at(const char *text, size_t digits)
+static bool is_digit(char character)
 {
-    int number = 0;
-    for (size_t i = 0; i < digits; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -1;
-        }
-        number = 10 * number + (text[i] - '0');
-    }
-    return number;
+    return character >= '0' && character <= '9';
 }
 
-RESULT clock_parse(const char *text, uint64_t *seconds_out)
+/* Takes a number of `digits` digits, at most `max`, from `*at`, and `end` behind it. */
+static bool take(const char **at, size_t digits, int max, char end, int *out)
 {
-    static const char form[] = "1970-01-01T00:00:00Z";
-    ENSURE(strlen(text) == sizeof(form) - 1, BAD_INPUT, "not a time such as 1970-01-01T00:00:00Z");
-    struct tm parts = {
-        .tm_year = number_at(text, 4) - 1900,
-        .tm_mon = number_at(text + 5, 2) - 1,
-        .tm_mday = number_at(text + 8, 2),
-        .tm_hour = number_at(text + 11, 2),
-        .tm_min = number_at(text + 14, 2),
-        .tm_sec = number_at(text + 17, 2),
-    };
-    time_t seconds = timegm(&parts);
-    ENSURE(seconds >= 0, BAD_INPUT, "not a time such as 1970-01-01T00:00:00Z");
-    /* What was no digit, no separator or no date is written otherwise. */
-    char again[CLOCK_TEXT_SIZE];
-    clock_format((uint64_t)seconds, again);
-    ENSURE(strcmp(again, text) == 0, BAD_INPUT, "not a time such as 1970-01-01T00:00:00Z");
-    *seconds_out = (uint64_t)seconds;
+    *out = 0;
+    for (size_t i = 0; i < digits; i++) {
+        if (!is_digit(**at)) {
+            return false;
+        }
+        *out = *out * 10 + (*(*at)++ - '0');
+    }
+    return *out <= max && (end == '\0' || *(*at)++ == end);
+}
+
+/* Takes what stands for the zone: Z, or hours and minutes ahead of UTC. */
+static bool take_zone(const char **at, int *seconds_out)
+{
+    int hours = 0;
+    int minutes = 0;
+    *seconds_out = 0;
+    if (**at == 'Z') {
+        ++*at;
+        return true;
+    }
+    int sign = **at == '-' ? -1 : 1;
+    if ((**at != '+' && **at != '-') || (++*at, !take(at, 2, 23, ':', &hours)) ||
+        !take(at, 2, 59, '\0', &minutes)) {
+        return false;
+    }
+    *seconds_out = sign * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+static bool take_fraction(const char **at)
+{
+    if (**at != '.') {
+        return true;
+    }
+    size_t digits = strspn(++*at, "0123456789");
+    *at += digits;
+    return digits > 0;
+}
+
+/* False for the 31st of June: timegm() would make it the 1st of July. */
+static bool to_seconds(struct tm *parts, time_t *out)
+{
+    int day = parts->tm_mday;
+    parts->tm_year -= 1900;
+    parts->tm_mon -= 1;
+    *out = timegm(parts);
+    return parts->tm_mday == day && day > 0;
+}
+
+RESULT clock_parse(const char *text, uint64_t *out)
+{
+    struct tm parts = { 0 };
+    int zone = 0;
+    time_t seconds = 0;
+    bool is_time =
+        take(&text, 4, 9999, '-', &parts.tm_year) && take(&text, 2, 12, '-', &parts.tm_mon) &&
+        take(&text, 2, 31, 'T', &parts.tm_mday) && take(&text, 2, 23, ':', &parts.tm_hour) &&
+        take(&text, 2, 59, ':', &parts.tm_min) && take(&text, 2, 59, '\0', &parts.tm_sec) &&
+        take_fraction(&text) && take_zone(&text, &zone) && *text == '\0' && parts.tm_mon > 0 &&
+        to_seconds(&parts, &seconds);
+    ENSURE(is_time, BAD_INPUT, "not a time such as 2026-06-01T12:10:00Z");
+    ENSURE(seconds >= zone, BAD_INPUT, "a time before 1970");
+    *out = (uint64_t)(seconds - zone);
     return OK;
 }

@@ -23,7 +23,9 @@ void clock_wall_text(char out[static CLOCK_TEXT_SIZE]);
  * with the year 9999: what is later is written as its last second. */
 void clock_format(uint64_t seconds, char out[static CLOCK_TEXT_SIZE]);
 
-/* Reads exactly what clock_format() writes. BAD_INPUT: any other form, or no such date. */
-RESULT clock_parse(const char *text, uint64_t *seconds_out);
+/* Seconds since 1970 of a NUL-terminated RFC 3339 time ("2026-06-01T12:10:00Z",
+ * "…T14:10:00+02:00"); a fraction of a second is cut off. BAD_INPUT for anything else, for leap
+ * seconds, and before 1970. */
+RESULT clock_parse(const char *text, uint64_t *out);
 
 #endif
