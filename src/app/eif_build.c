@@ -2,6 +2,7 @@
  * a gigabyte costs no more memory than the image itself; what was written is inspected before it
  * gets its name. */
 #include "app/eif_command.h"
+#include "app/process.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "eif/signer.h"
@@ -228,6 +229,8 @@ static struct result open_signer(struct build *build)
     }
     SECRET_BLOCK certificate = { 0 };
     SECRET_BLOCK key = { 0 };
+    detail_set(&build->detail, "%s", options->key);
+    TRY(process_harden()); /* no core file may hold the key */
     TRY(file_read(options->certificate, key_file_max, &certificate, &build->detail));
     TRY(file_read(options->key, key_file_max, &key, &build->detail));
     struct result made = eif_signer_new(&certificate, &key, &build->signer, &build->detail);

@@ -85,13 +85,23 @@ static struct parts make_parts(const char *group)
     return parts;
 }
 
-static void write_cose(const struct parts *parts, struct buf *out)
+/* `count` is that of the parameters that are not protected. */
+static void write_cose_with(const struct parts *parts, size_t count, struct buf *out)
 {
     cbor_write_array(out, 4);
     cbor_write_bytes(out, parts->header.data, parts->header.size);
-    cbor_write_map(out, 0);
+    cbor_write_map(out, count);
+    for (size_t i = 0; i < count; i++) {
+        cbor_write_unsigned(out, 4 + i);
+        cbor_write_text(out, "key");
+    }
     cbor_write_bytes(out, parts->payload.data, parts->payload.size);
     cbor_write_bytes(out, parts->mark.data, parts->mark.size);
+}
+
+static void write_cose(const struct parts *parts, struct buf *out)
+{
+    write_cose_with(parts, 0, out);
 }
 
 static void write_section(const struct parts *parts, struct buf *out)
@@ -257,6 +267,9 @@ TEST(the_payload_is_pcr0_and_nothing_else)
     cbor_write_text(&parts.payload, "more");
     cbor_write_null(&parts.payload);
     CHECK_FAILS(BAD_INPUT, check_payload(&parts));
+    write_register(&parts.payload, 0, PCR_SIZE, 7);
+    cbor_write_null(&parts.payload); /* something behind */
+    CHECK_FAILS(BAD_INPUT, check_payload(&parts));
     buf_clear(&parts.payload);
     cbor_write_map(&parts.payload, 2); /* the index twice, no value */
     cbor_write_text(&parts.payload, "register_index");
@@ -291,6 +304,20 @@ TEST(numbers_that_are_no_signature_are_refused)
     CHECK_FAILS(REFUSED, check_parts(&parts));
     memset(parts.mark.data, 0xff, 96);
     CHECK_FAILS(REFUSED, check_parts(&parts));
+}
+
+/* The signature does not cover them. */
+TEST(parameters_that_are_not_protected_are_refused)
+{
+    PARTS parts = make_parts("P-384");
+    const struct secret_block *pem = &parts.identity.certificate;
+    for (size_t count = 0; count < 3; count++) {
+        BUF cose = BUF_INIT(ROOM);
+        BUF section = BUF_INIT(ROOM);
+        write_cose_with(&parts, count, &cose);
+        eif_signature_section(pem->data, pem->size, cose.data, cose.size, &section);
+        CHECK(is_ok(check_section(&section, &parts.pcr)) == (count == 0));
+    }
 }
 
 /* The section around the parts in forms that are not its own. */
@@ -355,5 +382,6 @@ HARNESS_TESTS(T(signatures_of_the_three_curves_hold), T(the_form_is_that_of_awss
               T(the_header_holds_the_keys_algorithm_and_nothing_else),
               T(the_payload_is_pcr0_and_nothing_else), T(signatures_of_another_size_are_refused),
               T(numbers_that_are_no_signature_are_refused),
+              T(parameters_that_are_not_protected_are_refused),
               T(a_section_holds_one_certificate_and_one_signature),
               T(counts_that_the_section_cannot_hold_are_refused))
