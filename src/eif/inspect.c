@@ -26,6 +26,13 @@ static void inspect_shape(struct eif_report *report)
     }
 }
 
+static void inspect_certificate(struct eif_report *report, uint64_t now)
+{
+    const struct eif_certificate *certificate = report->signature->certificate;
+    struct detail where = { "" };
+    add_failure(report, eif_certificate_check_dates(certificate, now, &where), &where);
+}
+
 static void inspect_signature(struct eif_report *report, uint64_t now)
 {
     const struct eif_section *section = eif_find(&report->image, EIF_SIGNATURE, 0);
@@ -34,17 +41,16 @@ static void inspect_signature(struct eif_report *report, uint64_t now)
     if (section == NULL) {
         return;
     }
-    struct result read =
-        eif_signature_read(section->bytes, section->size, &report->signature, &where);
-    if (!is_ok(read)) {
-        add_finding(report, read.what, &where);
-        return;
-    }
-    struct result checked = eif_signature_check(report->signature, &report->measurements.image);
-    report->signature_holds = is_ok(checked);
-    add_failure(report, checked, NULL);
-    add_failure(report, eif_certificate_check_dates(report->signature->certificate, now, &where),
+    add_failure(report,
+                eif_signature_read(section->bytes, section->size, &report->signature, &where),
                 &where);
+    if (report->signature == NULL) {
+        return; /* just said why */
+    }
+    size_t findings = report->finding_count;
+    add_failure(report, eif_signature_check(report->signature, &report->measurements.image), NULL);
+    report->signature_holds = report->finding_count == findings;
+    inspect_certificate(report, now);
 }
 
 static void inspect_metadata(struct eif_report *report)
@@ -54,10 +60,13 @@ static void inspect_metadata(struct eif_report *report)
     if (section == NULL) {
         return; /* a rule says so */
     }
-    struct result read = eif_metadata_read(section->bytes, section->size, &report->metadata_tree,
-                                           &report->metadata, &where);
-    detail_prefix(&where, "metadata, ");
-    add_failure(report, read, &where);
+    add_failure(report,
+                eif_metadata_read(section->bytes, section->size, &report->metadata_tree,
+                                  &report->metadata, &where),
+                &where);
+    if (report->metadata_tree == NULL) {
+        detail_prefix(&report->findings[report->finding_count - 1].where, "metadata, ");
+    }
 }
 
 RESULT eif_inspect(const uint8_t *bytes, size_t size, uint64_t now, struct eif_report *out,
