@@ -72,17 +72,60 @@ static struct result read_option(struct known_options *known, int count, char *c
     return OK;
 }
 
+/* Adds a value to a list. */
+static struct result add_value(struct command_list *list, const char *value)
+{
+    ENSURE(list->count < list->max, LIMIT, "there are too many of these");
+    list->values[list->count++] = value;
+    return OK;
+}
+
+/* Reads an option that may be there several times, as read_option() does. */
+static struct result read_list(const struct command_syntax *syntax, int count,
+                               char *const *arguments, int *used_out)
+{
+    const char *equals = strchr(arguments[0], '=');
+    size_t size = equals == NULL ? strlen(arguments[0]) : (size_t)(equals - arguments[0]);
+    for (size_t i = 0; i < syntax->list_count; i++) {
+        const char *name = syntax->lists[i].name;
+        if (strlen(name) != size || strncmp(name, arguments[0], size) != 0) {
+            continue;
+        }
+        bool has_value = equals != NULL || (count > 1 && strncmp(arguments[1], "--", 2) != 0);
+        ENSURE(has_value, BAD_INPUT, "the option needs a value");
+        *used_out = equals != NULL ? 1 : 2;
+        return add_value(&syntax->lists[i], equals != NULL ? equals + 1 : arguments[1]);
+    }
+    return OK;
+}
+
+static struct result read_operand(const struct command_syntax *syntax, const char *argument,
+                                  int *used_out)
+{
+    if (syntax->operands == NULL || argument[0] == '-' || argument[0] == '\0') {
+        return OK;
+    }
+    *used_out = 1;
+    return add_value(syntax->operands, argument);
+}
+
 /* One pass over the arguments: the options, and, with `config`, the settings' flags. */
 static struct result read_arguments(int count, char *const *arguments,
-                                    const struct command_option *options, size_t option_count,
-                                    struct config *config, struct detail *detail)
+                                    const struct command_syntax *syntax, struct config *config,
+                                    struct detail *detail)
 {
-    struct known_options known = { .options = options, .count = option_count };
-    assert(option_count <= 8 * sizeof(known.seen));
+    struct known_options known = { .options = syntax->options, .count = syntax->option_count };
+    assert(syntax->option_count <= 8 * sizeof(known.seen));
     for (int at = 1; at < count;) {
         int used = 0;
         detail_set(detail, "%s", arguments[at]);
         TRY(read_option(&known, count - at, arguments + at, &used));
+        if (used == 0) {
+            TRY(read_list(syntax, count - at, arguments + at, &used));
+        }
+        if (used == 0) {
+            TRY(read_operand(syntax, arguments[at], &used));
+        }
         if (used == 0 && config != NULL) { /* names the nearest flag when it knows none */
             TRY(config_read_flag(config, count - at, arguments + at, &used, detail));
         }
@@ -92,10 +135,17 @@ static struct result read_arguments(int count, char *const *arguments,
     return OK;
 }
 
+RESULT command_read(int count, char *const *arguments, const struct command_syntax *syntax,
+                    struct detail *detail)
+{
+    return read_arguments(count, arguments, syntax, NULL, detail);
+}
+
 RESULT command_read_options(int count, char *const *arguments, const struct command_option *options,
                             size_t option_count, struct detail *detail)
 {
-    return read_arguments(count, arguments, options, option_count, NULL, detail);
+    const struct command_syntax syntax = { .options = options, .option_count = option_count };
+    return read_arguments(count, arguments, &syntax, NULL, detail);
 }
 
 static const char *find_config_path(const struct command_option *options, size_t option_count)
@@ -113,9 +163,10 @@ RESULT command_configure(int count, char *const *arguments, const struct command
 {
     extern char **environ;
     /* The flags win over the file, but the file's name is among them: they are read twice. */
+    const struct command_syntax syntax = { .options = options, .option_count = option_count };
     CLEANUP(config_free_ptr) struct config *first = NULL;
     TRY(config_new(&first));
-    TRY(read_arguments(count, arguments, options, option_count, first, detail));
+    TRY(read_arguments(count, arguments, &syntax, first, detail));
 
     CLEANUP(config_free_ptr) struct config *config = NULL;
     const char *path = find_config_path(options, option_count);
@@ -124,7 +175,7 @@ RESULT command_configure(int count, char *const *arguments, const struct command
         TRY(config_read_file(config, path, detail));
     }
     TRY(config_read_environment(config, environ, detail));
-    TRY(read_arguments(count, arguments, options, option_count, config, detail));
+    TRY(read_arguments(count, arguments, &syntax, config, detail));
     detail_set(detail, "%s", "");
     TRY(config_validate(config, detail));
     *out = STEAL(config);

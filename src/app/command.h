@@ -20,6 +20,7 @@ int command_server(int count, char *const *arguments);
 int command_slashing(int count, char *const *arguments);
 int command_atls(int count, char *const *arguments);
 int command_bench(int count, char *const *arguments);
+int command_eif(int count, char *const *arguments);
 int command_version(int count, char *const *arguments);
 
 /* "containment-chamber: <detail>: <what>" on stderr; EXIT_FAILED, or EXIT_USAGE for BAD_INPUT of a
@@ -39,6 +40,27 @@ struct command_option {
  * `detail`: unknown, without its value, or there twice. At most 64 options. */
 RESULT command_read_options(int count, char *const *arguments, const struct command_option *options,
                             size_t option_count, struct detail *detail);
+
+/* An option that may be given several times; or operands: the arguments that are no options. */
+struct command_list {
+    const char *name;    /* "--ramdisk"; of operands, what they are: "FILE" */
+    const char **values; /* room for `max` */
+    size_t max;
+    size_t count; /* how many were read; zero at first */
+};
+
+struct command_syntax {
+    const struct command_option *options;
+    size_t option_count;
+    struct command_list *lists;
+    size_t list_count;
+    struct command_list *operands; /* NULL: there may be none */
+};
+
+/* The same for a subcommand that takes lists. LIMIT: more values than a list has room for. Whether
+ * there are enough is for the caller to see. */
+RESULT command_read(int count, char *const *arguments, const struct command_syntax *syntax,
+                    struct detail *detail);
 
 /* Reads the arguments behind the subcommand: its own options and the settings' flags; then loads
  * the configuration in the order file, environment, flags. `config_path` is the value of

@@ -18,6 +18,7 @@ static const struct {
     { "slashing", command_slashing, "import, export and check slashing protection data" },
     { "atls", command_atls, "verify that a signer runs in the enclave that you trust" },
     { "bench", command_bench, "measure what a signature costs on this machine" },
+    { "eif", command_eif, "build, describe, verify and measure images of Nitro Enclaves" },
     { "version", command_version, "say which version this is" },
 };
 

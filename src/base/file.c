@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 /* Gives `failure`, and in `detail` the file and what the system said of it. */
@@ -44,7 +45,9 @@ static struct result read_all(int fd, struct secret_block *block, const char *pa
     return OK;
 }
 
-RESULT file_read(const char *path, size_t size_max, struct secret_block *out, struct detail *detail)
+/* Opens a regular file of at most `size_max` bytes. */
+static struct result open_file(const char *path, size_t size_max, int *fd_out, size_t *size_out,
+                               struct detail *detail)
 {
     /* O_NONBLOCK: a FIFO in a directory of keys must not hang the loader. */
     CLEANUP(fd_close_ptr) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -58,12 +61,44 @@ RESULT file_read(const char *path, size_t size_max, struct secret_block *out, st
     detail_set(detail, "%s", path);
     ENSURE(S_ISREG(info.st_mode), BAD_INPUT, "not a regular file");
     ENSURE((uint64_t)info.st_size <= size_max, LIMIT, "the file is too large");
+    *size_out = (size_t)info.st_size;
+    *fd_out = fd;
+    fd = -1;
+    return OK;
+}
+
+RESULT file_read(const char *path, size_t size_max, struct secret_block *out, struct detail *detail)
+{
+    CLEANUP(fd_close_ptr) int fd = -1;
+    size_t size = 0;
+    TRY(open_file(path, size_max, &fd, &size, detail));
     SECRET_BLOCK block = { 0 };
-    ENSURE(secret_block_new((size_t)info.st_size, &block), UNAVAILABLE, "out of memory");
+    ENSURE(secret_block_new(size, &block), UNAVAILABLE, "out of memory");
     TRY(read_all(fd, &block, path, detail));
     *out = block;
     block = (struct secret_block){ .data = NULL };
     return OK;
+}
+
+RESULT file_map(const char *path, size_t size_max, struct file_map *out, struct detail *detail)
+{
+    CLEANUP(fd_close_ptr) int fd = -1;
+    size_t size = 0;
+    TRY(open_file(path, size_max, &fd, &size, detail));
+    void *bytes = size == 0 ? NULL : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED) {
+        return system_said(path, detail, FAIL(UNAVAILABLE, "cannot map the file"));
+    }
+    *out = (struct file_map){ .bytes = bytes, .size = size };
+    return OK;
+}
+
+void file_unmap(struct file_map *map)
+{
+    if (map->bytes != NULL) {
+        munmap((void *)(uintptr_t)map->bytes, map->size);
+    }
+    *map = (struct file_map){ .bytes = NULL };
 }
 
 static bool write_all(int fd, const uint8_t *bytes, size_t size)
@@ -105,17 +140,26 @@ RESULT file_sync_directory_of(const char *path)
     return OK;
 }
 
+/* What a file is to hold, and who may read it. */
+struct content {
+    const void *bytes;
+    size_t size;
+    mode_t mode;
+};
+
 /* Fills the new file `temporary` and gives it the name `path`. */
-static struct result replace(int fd, const char *temporary, const char *path, const void *bytes,
-                             size_t size)
+static struct result replace(int fd, const char *temporary, const char *path,
+                             const struct content *content)
 {
-    ENSURE(write_all(fd, bytes, size), UNAVAILABLE, "cannot write the file");
+    ENSURE(write_all(fd, content->bytes, content->size), UNAVAILABLE, "cannot write the file");
+    ENSURE(fchmod(fd, content->mode) == 0, UNAVAILABLE, "cannot set the file's mode");
     ENSURE(fsync(fd) == 0, UNAVAILABLE, "cannot sync the file");
     ENSURE(rename(temporary, path) == 0, UNAVAILABLE, "cannot rename the new file into place");
     return OK;
 }
 
-RESULT file_write(const char *path, const void *bytes, size_t size, struct detail *detail)
+static struct result write_file(const char *path, const struct content *content,
+                                struct detail *detail)
 {
     char temporary[PATH_MAX];
     int length = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
@@ -129,7 +173,7 @@ RESULT file_write(const char *path, const void *bytes, size_t size, struct detai
     if (fd < 0) {
         return system_said(path, detail, FAIL(UNAVAILABLE, "cannot create a file beside it"));
     }
-    struct result replaced = replace(fd, temporary, path, bytes, size);
+    struct result replaced = replace(fd, temporary, path, content);
     if (!is_ok(replaced)) {
         replaced = system_said(path, detail, replaced);
         unlink(temporary);
@@ -139,4 +183,14 @@ RESULT file_write(const char *path, const void *bytes, size_t size, struct detai
         return system_said(path, detail, FAIL(UNAVAILABLE, "cannot sync the file's directory"));
     }
     return OK;
+}
+
+RESULT file_write(const char *path, const void *bytes, size_t size, struct detail *detail)
+{
+    return write_file(path, &(struct content){ bytes, size, 0600 }, detail);
+}
+
+RESULT file_write_public(const char *path, const void *bytes, size_t size, struct detail *detail)
+{
+    return write_file(path, &(struct content){ bytes, size, 0644 }, detail);
 }

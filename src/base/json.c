@@ -208,6 +208,23 @@ bool json_as_integer(const struct json *integer, int64_t *out)
     return true;
 }
 
+static int dump_piece(const char *piece, size_t size, void *context)
+{
+    struct buf *out = context;
+    buf_append(out, piece, size);
+    return is_ok(buf_check(out)) ? 0 : -1;
+}
+
+RESULT json_dump(const struct json *value, struct buf *out)
+{
+    assert(value != NULL);
+    size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY;
+    TRY(buf_check(out));
+    ENSURE(json_dump_callback(native(value), dump_piece, out, flags) == 0, LIMIT,
+           "too large to be written");
+    return OK;
+}
+
 RESULT json_each(const struct json *object,
                  struct result (*visit)(const char *name, const struct json *value, void *context),
                  void *context)

@@ -6,6 +6,7 @@
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/detail.h"
 #include "base/result.h"
@@ -57,6 +58,10 @@ bool json_as_integer(const struct json *integer, int64_t *out);
 RESULT json_each(const struct json *object,
                  struct result (*visit)(const char *name, const struct json *value, void *context),
                  void *context);
+
+/* Writes a value as one line of ASCII without spaces, members in the text's order: the same for the
+ * same values, however they were laid out. LIMIT when `out` is full. */
+RESULT json_dump(const struct json *value, struct buf *out);
 
 /* Walks a text that is one large object without holding its tree: members one by one, the elements
  * of an array member one by one. The text must outlive the stream. After a failure the stream is of

@@ -11,6 +11,7 @@ ALLOWED = {
     "base": set(),
     "bls": {"base"},
     "attest": {"base"},
+    "eif": {"base", "attest/pcr.h"},
     "eth": {"base"},
     "slashing": {"base", "eth/types.h"},
     "keystore": {"base", "bls", "eth/types.h"},
@@ -31,6 +32,7 @@ WRAPPED = {
     "sqlite3.h": "src/store/",
     "event2/": "src/net/",
     "llhttp.h": "src/net/",
+    "zlib.h": "src/eif/",
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]*)"|<([^>\n]*)>)', re.MULTILINE)

@@ -21,7 +21,7 @@ static const struct command_option options[] = {
 enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
 
 /* A command line of at most so many words behind the subcommand's name. */
-enum { WORDS = 5 };
+enum { WORDS = 6 };
 struct line {
     char *words[WORDS + 2];
     char text[WORDS + 2][64];
@@ -249,7 +249,81 @@ TEST(a_failure_is_one_line_and_its_exit_code)
     CHECK(strstr(line, "x: the disk is full\n") != NULL); /* the reason is never cut off */
 }
 
-HARNESS_TESTS(T(options_are_read_in_both_forms), T(what_is_wrong_with_a_command_line_is_said),
+/* Reads a command line with a list, operands and one option; gives the complaint. */
+struct listed {
+    const char *disks[2];
+    const char *files[2];
+    const char *name;
+    struct command_list list;
+    struct command_list operands;
+};
+
+static const char *read_listed(struct listed *out, const char *const words[WORDS], bool operands)
+{
+    static struct line line; /* what was given points into it */
+    static char complaint[256];
+    struct detail detail = { "" };
+    *out = (struct listed){ .name = NULL };
+    out->list = (struct command_list){ .name = "--disk", .values = out->disks, .max = 2 };
+    out->operands = (struct command_list){ .name = "FILE", .values = out->files, .max = 2 };
+    const struct command_option option = { "--name", NULL, &out->name, NULL };
+    const struct command_syntax syntax = { .options = &option,
+                                           .option_count = 1,
+                                           .lists = &out->list,
+                                           .list_count = 1,
+                                           .operands = operands ? &out->operands : NULL };
+    make_line(&line, words);
+    struct result read = command_read(line.count, line.words, &syntax, &detail);
+    detail_line(is_ok(read) ? NULL : &detail, read, complaint, sizeof(complaint));
+    return complaint;
+}
+
+TEST(lists_and_operands_keep_their_order)
+{
+    struct listed listed;
+    CHECK_TEXT(
+        read_listed(&listed, WORDS_OF("a", "--disk", "1", "--name=n", "--disk=2", "b"), true),
+        "ok");
+    CHECK(listed.list.count == 2 && listed.operands.count == 2);
+    CHECK_TEXT(listed.disks[0], "1");
+    CHECK_TEXT(listed.disks[1], "2");
+    CHECK_TEXT(listed.files[0], "a");
+    CHECK_TEXT(listed.files[1], "b");
+    CHECK_TEXT(listed.name, "n");
+    CHECK_TEXT(read_listed(&listed, WORDS_OF(NULL), true), "ok");
+    CHECK(listed.list.count == 0 && listed.operands.count == 0);
+}
+
+TEST(lists_and_operands_have_their_bounds)
+{
+    static const char unknown[] = "unknown option; --help lists them";
+    static const char many[] = "there are too many of these";
+    static const struct {
+        const char *words[WORDS];
+        bool operands;
+        const char *place;
+        const char *what;
+    } cases[] = {
+        { { "--disk", "1", "--disk", "2", "--disk=3" }, true, "--disk=3", many },
+        { { "a", "b", "c" }, true, "c", many },
+        { { "a" }, false, "a", unknown },
+        { { "-" }, true, "-", unknown },
+        { { "--dis", "1" }, true, "--dis", unknown },
+        { { "--disks", "1" }, true, "--disks", unknown },
+        { { "--disk" }, true, "--disk", "the option needs a value" },
+        { { "--disk", "--name" }, true, "--disk", "the option needs a value" },
+        { { "--name", "a", "--name", "b" }, true, "--name", "the option is given twice" },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char wanted[256];
+        struct listed listed;
+        snprintf(wanted, sizeof(wanted), "%s: %s", cases[i].place, cases[i].what);
+        CHECK_TEXT(read_listed(&listed, cases[i].words, cases[i].operands), wanted);
+    }
+}
+
+HARNESS_TESTS(T(lists_and_operands_keep_their_order), T(lists_and_operands_have_their_bounds),
+              T(options_are_read_in_both_forms), T(what_is_wrong_with_a_command_line_is_said),
               T(flags_win_over_the_environment_and_that_over_the_file),
               T(the_file_is_that_of_the_option_and_else_that_of_the_environment),
               T(a_wrong_configuration_is_refused_wherever_it_stands),

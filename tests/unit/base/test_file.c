@@ -433,7 +433,46 @@ TEST(a_reader_never_sees_half_a_file)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-HARNESS_TESTS(T(reads_what_was_written_and_only_the_owner_may),
+TEST(what_is_public_is_readable_for_all_whatever_the_umask)
+{
+    DIRECTORY(directory);
+    const char *path = in(directory, "a");
+    mode_t before = umask(077);
+    struct result written = file_write_public(path, "x", 1, NULL);
+    umask(before);
+    CHECK_OK(written);
+    struct stat info = { 0 };
+    CHECK(stat(path, &info) == 0 && (info.st_mode & 07777) == 0644);
+    CHECK(holds(path, "x"));
+    CHECK(count_files(directory) == 1);
+}
+
+TEST(a_map_holds_what_the_file_does)
+{
+    DIRECTORY(directory);
+    const char *path = in(directory, "a");
+    struct detail detail = { "" };
+    CHECK_OK(file_write(path, "12345", 5, NULL));
+    CLEANUP(file_unmap) struct file_map map = { 0 };
+    CHECK_FAILS(LIMIT, file_map(path, 4, &map, &detail));
+    CHECK_TEXT(detail.text, path);
+    CHECK(map.bytes == NULL);
+    CHECK_OK(file_map(path, 5, &map, &detail));
+    CHECK(map.size == 5 && memcmp(map.bytes, "12345", 5) == 0);
+    CHECK_OK(file_write(path, "", 0, NULL)); /* another file: this one stays as it was */
+    CHECK(memcmp(map.bytes, "12345", 5) == 0);
+    CLEANUP(file_unmap) struct file_map empty = { 0 };
+    CHECK_OK(file_map(path, 5, &empty, NULL));
+    CHECK(empty.bytes == NULL && empty.size == 0);
+    CHECK_FAILS(NOT_FOUND, file_map(in(directory, "none"), 5, &empty, &detail));
+    CHECK_FAILS(BAD_INPUT, file_map(directory, 1000000, &empty, &detail));
+    file_unmap(&map);
+    CHECK(map.bytes == NULL && map.size == 0);
+    file_unmap(&map);
+}
+
+HARNESS_TESTS(T(what_is_public_is_readable_for_all_whatever_the_umask),
+              T(a_map_holds_what_the_file_does), T(reads_what_was_written_and_only_the_owner_may),
               T(a_file_of_its_limit_is_read_and_one_byte_more_refused), T(names_what_is_missing),
               T(reads_through_symbolic_links_but_not_in_circles),
               T(refuses_what_is_not_a_regular_file_at_once), T(a_read_goes_on_until_all_is_there),

@@ -590,12 +590,36 @@ TEST(budgets_of_threads_are_apart)
     }
 }
 
-HARNESS_TESTS(T(refuses_what_is_not_json), T(refuses_anything_behind_the_value),
-              T(refuses_two_members_with_the_same_name), T(refuses_bytes_that_are_not_utf8),
-              T(refuses_nul_in_texts_and_names), T(nests_2048_deep_and_no_deeper),
-              T(integers_are_those_of_int64), T(reads_exactly_the_size_it_is_given),
-              T(tells_the_place_and_the_reason), T(a_detail_never_quotes_the_text),
-              T(a_tree_is_bounded_by_its_texts_size),
+/* What json_dump() makes of a text, in at most `max` bytes. */
+static const char *dumped(const char *text, size_t max)
+{
+    static char kept[200];
+    CLEANUP(json_free_ptr) struct json *value = NULL;
+    BUF out = BUF_INIT(max);
+    if (!is_ok(json_parse(text, strlen(text), &value, NULL)) || !is_ok(json_dump(value, &out))) {
+        return "";
+    }
+    snprintf(kept, sizeof(kept), "%s", out.data);
+    return kept;
+}
+
+TEST(a_value_is_written_in_one_form)
+{
+    static const char text[] =
+        " { \"b\" : [ 1 , null,true, 2.5 ] ,\n\"a\":\"\\u001b[1m\xc2\x9b\xc3\xa4\\\"\" } ";
+    static const char wanted[] = "{\"b\":[1,null,true,2.5],\"a\":\"\\u001B[1m\\u009B\\u00E4\\\"\"}";
+    CHECK_TEXT(dumped(text, 200), wanted);
+    CHECK_TEXT(dumped(wanted, sizeof(wanted) - 1), wanted);
+    CHECK_TEXT(dumped(wanted, sizeof(wanted) - 2), "");
+    CHECK_TEXT(dumped("\"x\"", 10), "\"x\"");
+}
+
+HARNESS_TESTS(T(a_value_is_written_in_one_form), T(refuses_what_is_not_json),
+              T(refuses_anything_behind_the_value), T(refuses_two_members_with_the_same_name),
+              T(refuses_bytes_that_are_not_utf8), T(refuses_nul_in_texts_and_names),
+              T(nests_2048_deep_and_no_deeper), T(integers_are_those_of_int64),
+              T(reads_exactly_the_size_it_is_given), T(tells_the_place_and_the_reason),
+              T(a_detail_never_quotes_the_text), T(a_tree_is_bounded_by_its_texts_size),
               T(a_budget_that_ends_inside_a_string_ends_the_parsing),
               T(ordinary_lists_fit_into_their_bound), T(freed_memory_was_wiped),
               T(aborts_when_the_system_has_no_memory), T(accessors_answer_nothing_for_other_kinds),
