@@ -6,6 +6,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import sys
 
 
 def base() -> pathlib.Path:
@@ -24,7 +25,7 @@ def name_of(name: str, inputs) -> str:
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
