@@ -26,6 +26,7 @@ ALLOWED = {
 WRAPPED = {
     "blst.h": "src/bls/",
     "blst_aux.h": "src/bls/",
+    "cbor.h": "src/base/cbor.c",
     "jansson.h": "src/base/json.c",
     "sqlite3.h": "src/store/",
     "event2/": "src/net/",
