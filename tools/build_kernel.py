@@ -91,7 +91,7 @@ def build(folder: pathlib.Path) -> None:
 def kernel() -> pathlib.Path:
     """The folder with bzImage and kernel.config, all options of it; builds them when they are not there."""
     os.umask(0o022)
-    return machine_cache.made("kernel", [pathlib.Path(__file__), OPTIONS, versions()], build)
+    return machine_cache.made("kernel", [repr((SOURCE, TOOLS, SURROUNDINGS)), OPTIONS, versions()], build)
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import subprocess
 
 import machine_cache
@@ -175,8 +174,3 @@ def fetched(pin: Pin) -> pathlib.Path:
 def unpack(pin: Pin, folder: pathlib.Path) -> None:
     """Puts the files of a binary package below `folder`."""
     subprocess.run(["dpkg-deb", "--extract", fetched(pin), folder], check=True)
-
-
-def forget(pin: Pin) -> None:
-    """Gives back the room of a file that is of no more use once something was built from it."""
-    shutil.rmtree(fetched(pin).parent, ignore_errors=True)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes an emulated Nitro Enclave's machine from Debian's packages, once a machine, and tells where it is.
 
-usage: build.py            prints {"qemu", "vhost_device_vsock", "firmware"} as JSON
+usage: build_emulator.py      prints {"qemu", "vhost_device_vsock", "firmware"} as JSON
 
 QEMU has the machine `nitro-enclave`, but Debian's is built without it. Here it is built from Debian's source,
-with one change: its security module, which cannot sign, hands its documents to who can (nsm-signer.h).
+with one change: its security module, which cannot sign, hands its documents to who can (emulator/nsm-signer.h).
 """
 import json
 import os
@@ -13,11 +13,10 @@ import shutil
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+import debian_archive
+import machine_cache
 
-import debian_archive  # noqa: E402  (after the path is set)
-import machine_cache  # noqa: E402
+SIGNER = pathlib.Path(__file__).resolve().parent / "emulator"
 
 BACKPORTS = "bookworm-backports"
 QEMU = debian_archive.Pin(
@@ -66,7 +65,7 @@ def run(command, log: pathlib.Path, **options) -> None:
                               check=False, **options)
     if done.returncode != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        sys.exit("\n".join(lines[-30:]) + f"\nbuild.py: {command[0]} failed; its last lines are above")
+        sys.exit("\n".join(lines[-30:]) + f"\nbuild_emulator.py: {command[0]} failed; its last lines are above")
 
 
 def edit_source(source: pathlib.Path) -> None:
@@ -74,10 +73,10 @@ def edit_source(source: pathlib.Path) -> None:
         path = source / name
         text = path.read_text(encoding="utf-8")
         if text.count(old) != 1:
-            sys.exit(f"build.py: {name} of QEMU is not the one that this change was made for")
+            sys.exit(f"build_emulator.py: {name} of QEMU is not the one that this change was made for")
         path.write_text(text.replace(old, new), encoding="utf-8")
     for name in ("nsm-signer.c", "nsm-signer.h"):
-        shutil.copy(HERE / name, source / "hw" / "virtio" / name)
+        shutil.copy(SIGNER / name, source / "hw" / "virtio" / name)
     (source / "configs/devices/x86_64-softmmu/nitro.mak").write_text(DEVICES, encoding="utf-8")
 
 
@@ -103,7 +102,7 @@ def build_qemu(folder: pathlib.Path) -> None:
 def machine() -> dict:
     """Where the machine's parts are; builds what is missing. The QEMU of the key "qemu" understands
     -M nitro-enclave and the variable CHAMBER_NSM_SIGNER."""
-    inputs = [pathlib.Path(__file__), HERE / "nsm-signer.c", HERE / "nsm-signer.h"]
+    inputs = [repr((QEMU, BUILD_TOOLS, DEVICES, EDITS, CONFIGURE)), SIGNER / "nsm-signer.c", SIGNER / "nsm-signer.h"]
     qemu = machine_cache.made("qemu", inputs, build_qemu)
     vsock = machine_cache.made("vhost-device-vsock", [repr(VSOCK)],
                                lambda folder: debian_archive.unpack(VSOCK, folder))
@@ -115,4 +114,4 @@ if __name__ == "__main__":
     try:
         print(json.dumps(machine(), indent=2))
     except debian_archive.ArchiveError as reason:
-        sys.exit(f"build.py: {reason}")
+        sys.exit(f"build_emulator.py: {reason}")
