@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes an emulated Nitro Enclave's machine from Debian's packages, once a machine, and tells where it is.
 
-usage: build_emulator.py      prints {"qemu", "vhost_device_vsock", "firmware"} as JSON
+usage: build_emulator.py      prints {"qemu", "vhost_device_vsock", "firmware", "tsc_khz"} as JSON
 
 QEMU has the machine `nitro-enclave`, but Debian's is built without it. Here it is built from Debian's source,
 with one change: its security module, which cannot sign, hands its documents to who can (emulator/nsm-signer.h).
@@ -16,7 +16,7 @@ import sys
 import debian_archive
 import machine_cache
 
-SIGNER = pathlib.Path(__file__).resolve().parent / "emulator"
+SOURCES = pathlib.Path(__file__).resolve().parent / "emulator"
 
 BACKPORTS = "bookworm-backports"
 QEMU = debian_archive.Pin(
@@ -76,7 +76,7 @@ def edit_source(source: pathlib.Path) -> None:
             sys.exit(f"build_emulator.py: {name} of QEMU is not the one that this change was made for")
         path.write_text(text.replace(old, new), encoding="utf-8")
     for name in ("nsm-signer.c", "nsm-signer.h"):
-        shutil.copy(SIGNER / name, source / "hw" / "virtio" / name)
+        shutil.copy(SOURCES / name, source / "hw" / "virtio" / name)
     (source / "configs/devices/x86_64-softmmu/nitro.mak").write_text(DEVICES, encoding="utf-8")
 
 
@@ -99,15 +99,21 @@ def build_qemu(folder: pathlib.Path) -> None:
         shutil.rmtree(rest)
 
 
+def build_tsc_khz(folder: pathlib.Path) -> None:
+    subprocess.run(["gcc", "-O2", "-o", folder / "tsc_khz", SOURCES / "tsc_khz.c"], check=True)
+
+
 def machine() -> dict:
     """Where the machine's parts are; builds what is missing. The QEMU of the key "qemu" understands
-    -M nitro-enclave and the variable CHAMBER_NSM_SIGNER."""
-    inputs = [repr((QEMU, BUILD_TOOLS, DEVICES, EDITS, CONFIGURE)), SIGNER / "nsm-signer.c", SIGNER / "nsm-signer.h"]
+    -M nitro-enclave and the variable CHAMBER_NSM_SIGNER; "tsc_khz" is a program (emulator/tsc_khz.c)."""
+    inputs = [repr((QEMU, BUILD_TOOLS, DEVICES, EDITS, CONFIGURE)), SOURCES / "nsm-signer.c", SOURCES / "nsm-signer.h"]
     qemu = machine_cache.made("qemu", inputs, build_qemu)
     vsock = machine_cache.made("vhost-device-vsock", [repr(VSOCK)],
                                lambda folder: debian_archive.unpack(VSOCK, folder))
+    tsc_khz = machine_cache.made("tsc-khz", [SOURCES / "tsc_khz.c"], build_tsc_khz)
     return {"qemu": str(qemu / "qemu-system-x86_64"),
-            "vhost_device_vsock": str(vsock / "usr/bin/vhost-device-vsock"), "firmware": list(FIRMWARE)}
+            "vhost_device_vsock": str(vsock / "usr/bin/vhost-device-vsock"),
+            "firmware": list(FIRMWARE), "tsc_khz": str(tsc_khz / "tsc_khz")}
 
 
 if __name__ == "__main__":

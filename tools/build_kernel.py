@@ -91,7 +91,8 @@ def build(folder: pathlib.Path) -> None:
 def kernel() -> pathlib.Path:
     """The folder with bzImage and kernel.config, all options of it; builds them when they are not there."""
     os.umask(0o022)
-    return machine_cache.made("kernel", [repr((SOURCE, TOOLS, SURROUNDINGS)), OPTIONS, versions()], build)
+    options = sorted(lines_of(OPTIONS.read_text(encoding="utf-8")))
+    return machine_cache.made("kernel", [repr((SOURCE, TOOLS, SURROUNDINGS, options)), versions()], build)
 
 
 def main() -> None:

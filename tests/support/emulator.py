@@ -8,6 +8,7 @@ Differences from AWS: the parent is at CID 2, half-closed connections are not ca
 accepts is not refused but hangs. See docs/enclave-image.md."""
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import shutil
@@ -40,7 +41,11 @@ class EmulatorError(RuntimeError):
 
 
 def kvm_usable() -> bool:
-    """Whether this machine may run virtual machines on its CPU, not only emulate one."""
+    """Whether this machine may run virtual machines on its CPU, not only emulate one. CHAMBER_EMULATOR=tcg says no
+    where a virtual machine's own KVM does not do what it promises."""
+    flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split("flags", 2)[1].split()
+    if os.environ.get("CHAMBER_EMULATOR") == "tcg" or not {"vmx", "svm"} & set(flags):
+        return False
     try:
         with open("/dev/kvm", "rb+", buffering=0) as kvm:
             if fcntl.ioctl(kvm, KVM_GET_API_VERSION) != 12:
@@ -49,6 +54,14 @@ def kvm_usable() -> bool:
             return True
     except OSError:
         return False
+
+
+@functools.cache
+def emulated_clock(tsc_khz: str) -> str:
+    """Kernel options for an emulated CPU: the counter that it keeps time by. Without them its clock would be the
+    timer's ticks, and lose those that a busy host does not deliver."""
+    measured = subprocess.run([tsc_khz], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return f" tsc=reliable tsc_early_khz={measured}"
 
 
 def tail(path: pathlib.Path) -> str:
@@ -110,6 +123,7 @@ class Emulator:
         s = self.settings
         machine = f"nitro-enclave,vsock=c,id={s['module']},parent-role={s['role']},parent-id={s['instance']}"
         accelerator = ["-accel", "kvm", "-cpu", "host"] if self.kvm else ["-accel", "tcg", "-cpu", "max"]
+        clock = "" if self.kvm else emulated_clock(parts["tsc_khz"])
         return [parts["qemu"], *(word for folder in parts["firmware"] for word in ("-L", folder)),
                 "-M", machine, *accelerator, "-smp", str(s["cpus"]), "-m", f"{s['memory']}M",
                 "-kernel", str(self.image), "-chardev", f"socket,id=c,path={self.folder}/device.sock",
@@ -117,7 +131,7 @@ class Emulator:
                 # With it, the machine sometimes loses the second of two buffers, and so the security module.
                 "-global", "virtio-mmio.ioeventfd=off",
                 # This machine has no keyboard controller to be reset by; what is appended is not measured.
-                "-append", "reboot=t", "-no-reboot"]
+                "-append", "reboot=t" + clock, "-no-reboot"]
 
     def qemu_environment(self) -> dict:
         without = {name: value for name, value in os.environ.items() if name != "CHAMBER_NSM_SIGNER"}
