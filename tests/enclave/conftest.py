@@ -32,20 +32,24 @@ def kernel() -> pathlib.Path:
     return build_kernel.kernel()
 
 
-@pytest.fixture(scope="session")
-def guest_image(kernel, tmp_path_factory) -> Image:
-    """An image with two ramdisks: init, and a file that is only measured."""
-    init = tmp_path_factory.mktemp("guest") / "init"
-    subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-o", init, GUEST],
-                   check=True)
+def image_of(kernel: pathlib.Path, files: list) -> Image:
+    """An image with two ramdisks: the files of its guest, and one file that is only measured."""
     sections = [
         (eif.KERNEL, (kernel / "bzImage").read_bytes()),
         (eif.COMMAND_LINE, COMMAND_LINE),
         (eif.METADATA, b"{}"),
-        (eif.RAMDISK, eif.cpio([eif.Entry("init", init.read_bytes())])),
+        (eif.RAMDISK, eif.cpio(files)),
         (eif.RAMDISK, eif.cpio([eif.Entry("application", b"measured\n", 0o100444)])),
     ]
     return Image(sections, eif.write(sections))
+
+
+@pytest.fixture(scope="session")
+def guest_image(kernel, tmp_path_factory) -> Image:
+    init = tmp_path_factory.mktemp("guest") / "init"
+    subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-o", init, GUEST],
+                   check=True)
+    return image_of(kernel, [eif.Entry("init", init.read_bytes())])
 
 
 @pytest.fixture(scope="session")

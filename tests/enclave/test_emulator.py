@@ -4,6 +4,7 @@ enclave rest on."""
 import hashlib
 import os
 import pathlib
+import threading
 import time
 
 import eif
@@ -184,6 +185,15 @@ def test_bytes_come_back(enclave):
             assert echoed(connection, data[:size]) == data[:size]
         for begin in range(0, len(data), 1 << 14):
             assert echoed(connection, data[begin:begin + (1 << 14)]) == data[begin:begin + (1 << 14)]
+
+
+def test_a_stream_of_a_mebibyte_goes_both_ways_at_once(enclave):
+    data = os.urandom(1 << 20)
+    with enclave.connect(ECHO) as connection:
+        sender = threading.Thread(target=connection.sendall, args=(data,))
+        sender.start()
+        assert received(connection, len(data)) == data
+        sender.join()
 
 
 def test_many_connections_at_once_keep_their_bytes_apart(enclave):

@@ -5,6 +5,8 @@
  *   7002  facts: what this kernel offers, one "name value" a line
  *   7003  ends the enclave
  * All sizes are big endian. */
+#include "guest.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,78 +38,6 @@ struct nsm_raw {
     struct nsm_iovec response;
 };
 #define NSM_IOCTL_RAW _IOWR(0x0a, 0x0, struct nsm_raw)
-
-enum { PARENT_CID = 2, HEARTBEAT_PORT = 9000, HEARTBEAT = 0xb7 };
-
-static _Noreturn void end(void)
-{
-    sync();
-    reboot(RB_AUTOBOOT);
-    _exit(1);
-}
-
-static void check(bool held, const char *step)
-{
-    if (!held) {
-        printf("guest: %s failed: %s\n", step, strerror(errno));
-        end();
-    }
-}
-
-static void mount_all(void)
-{
-    mkdir("/dev", 0755);
-    check(mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, NULL) == 0, "devtmpfs");
-    int console = open("/dev/console", O_RDWR);
-    check(console >= 0 && dup2(console, 0) == 0 && dup2(console, 1) == 1 && dup2(console, 2) == 2,
-          "console");
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    mkdir("/proc", 0555);
-    check(mount("proc", "/proc", "proc", 0, NULL) == 0, "proc");
-    mkdir("/sys", 0555);
-    check(mount("sysfs", "/sys", "sysfs", 0, NULL) == 0, "sysfs");
-    mkdir("/tmp", 01777);
-    check(mount("tmpfs", "/tmp", "tmpfs", 0, NULL) == 0, "tmpfs");
-}
-
-/* ---------------------------------------------------------------------------------- connections */
-
-static bool read_all(int fd, void *bytes, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = read(fd, (char *)bytes + done, size - done);
-        if (got <= 0) {
-            return false;
-        }
-        done += (size_t)got;
-    }
-    return true;
-}
-
-static bool write_all(int fd, const void *bytes, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t put = write(fd, (const char *)bytes + done, size - done);
-        if (put <= 0) {
-            return false;
-        }
-        done += (size_t)put;
-    }
-    return true;
-}
-
-static void heartbeat(void)
-{
-    struct sockaddr_vm parent = { .svm_family = AF_VSOCK,
-                                  .svm_cid = PARENT_CID,
-                                  .svm_port = HEARTBEAT_PORT };
-    uint8_t byte = HEARTBEAT;
-    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check(fd >= 0, "vsock");
-    check(connect(fd, (struct sockaddr *)&parent, sizeof(parent)) == 0, "heartbeat connection");
-    check(write_all(fd, &byte, 1) && read_all(fd, &byte, 1) && byte == HEARTBEAT, "heartbeat");
-    close(fd);
-}
 
 static void serve(unsigned port, void (*answer)(int fd))
 {
