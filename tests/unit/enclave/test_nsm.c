@@ -98,8 +98,8 @@ static const struct {
       STATUS_BAD_INPUT }, /* SHA256 */
     { DESCRIBE_HEAD VERSIONS MODULE_ID MAX_PCRS "181f" LOCKED_PCRS "80" DIGEST SHA384_TEXT,
       STATUS_BAD_INPUT }, /* 31 registers */
-    { DESCRIBE_HEAD VERSIONS MODULE_ID MAX_PCRS "1a00010000" LOCKED_PCRS "80" DIGEST SHA384_TEXT,
-      STATUS_BAD_INPUT }, /* 65536 registers */
+    { DESCRIBE_HEAD VERSIONS MODULE_ID MAX_PCRS "1a00010020" LOCKED_PCRS "80" DIGEST SHA384_TEXT,
+      STATUS_BAD_INPUT }, /* 65568 registers, which 16 bits would make 32 of */
     { DESCRIBE_HEAD VERSIONS MODULE "60" MAX_PCRS "1820" LOCKED_PCRS "80" DIGEST SHA384_TEXT,
       STATUS_BAD_INPUT }, /* no name */
     { DESCRIBE_HEAD VERSIONS MODULE "6220"
@@ -216,6 +216,9 @@ TEST(a_register_that_is_none_is_refused)
         DESCRIBE_PCR "a3" LOCK "f5" LOCK "f4" DATA "5830" X48,
         DESCRIBE_PCR "a2" LOCK "f5" DATA "5830" X48 "f6",
         EXTEND "a1" DATA "5830" X48,
+        /* two answers: one of them does not come, or says something else */
+        "a26b4465736372696265504352a2" LOCK "f5" DATA "5830" X48,
+        "a26b4465736372696265504352a2" LOCK "f5" DATA "5830" X48 "6178f6",
     };
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
         struct fake fake = { .answers = { answers[i] } };
