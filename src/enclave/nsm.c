@@ -306,7 +306,7 @@ RESULT nsm_describe_pcr(const struct nsm *nsm, unsigned index, struct pcr *value
 {
     BUF request = BUF_INIT(NSM_REQUEST_MAX);
     struct nsm_response response;
-    struct pcr value;
+    struct pcr value = { { 0 } };
     bool locked = false;
     write_command(&request, "DescribePCR", 1);
     write_index(&request, index);
@@ -324,7 +324,7 @@ RESULT nsm_extend_pcr(const struct nsm *nsm, unsigned index, const void *data, s
     ENSURE(size <= NSM_EXTEND_MAX, LIMIT, "too much for one extension of a register");
     BUF request = BUF_INIT(NSM_REQUEST_MAX);
     struct nsm_response response;
-    struct pcr value;
+    struct pcr value = { { 0 } };
     write_command(&request, "ExtendPCR", 2);
     write_index(&request, index);
     cbor_write_text(&request, "data");
