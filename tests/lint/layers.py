@@ -12,6 +12,7 @@ ALLOWED = {
     "bls": {"base"},
     "attest": {"base"},
     "eif": {"base", "attest/pcr.h"},
+    "enclave": {"base", "attest"},
     "eth": {"base"},
     "slashing": {"base", "eth/types.h"},
     "keystore": {"base", "bls", "eth/types.h"},
