@@ -30,6 +30,7 @@ WRAPPED = {
     "sqlite3.h": "src/store/",
     "event2/": "src/net/",
     "llhttp.h": "src/net/",
+    "openssl/ssl.h": "src/net/",
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]*)"|<([^>\n]*)>)', re.MULTILINE)
