@@ -21,6 +21,7 @@ RUNNING = {
     "src/api/reload.c": "test_reload.py",
     "src/api/sign.c": "test_sign.py",
     "src/app/bench.c": "test_bench.py",
+    "src/app/certificates.c": "test_tls.py",
     "src/app/main.c": "test_command_line.py",
     "src/app/server.c": "test_lifecycle.py",
     "src/app/slashing.c": "test_slashing_cli.py",
@@ -28,6 +29,8 @@ RUNNING = {
     "src/app/version.c": "test_command_line.py",
     "src/net/http_connection.c": "test_hostile_http.py",
     "src/net/http_loop.c": "test_hostile_http.py",
+    "src/net/http_transport.c": "test_tls.py",
+    "src/net/http_waiting.c": "test_hostile_http.py",
 }
 
 
