@@ -88,7 +88,7 @@ def der(identity) -> bytes:
 
 
 def reasons(signer) -> list[str]:
-    return [line.get("reason", "") for line in signer.log() if line["event"] == "a TLS handshake failed"]
+    return [line.get("reason", "") for line in signer.log() if line["message"] == "a TLS handshake failed"]
 
 
 # --------------------------------------------------------------------------------------- answers
@@ -235,7 +235,7 @@ def test_a_client_is_let_in_and_out_again_with_the_file(site):
 # ------------------------------------------------------------------------------------- renewals
 
 def renewals(signer) -> int:
-    return sum(line["event"] == "TLS certificate loaded" for line in signer.log())
+    return sum(line["message"] == "TLS certificate loaded" for line in signer.log())
 
 
 BAD = "the TLS files are bad, so the certificate loaded before stays in use"
@@ -282,7 +282,7 @@ def test_a_bad_renewal_keeps_the_old_certificate_and_says_so(site, spoil, reason
     site.open()
     spoil(site.folder)
     site.signer.process.send_signal(signal.SIGHUP)
-    line = site.signer.wait_for(lambda: [line for line in site.signer.log() if line["event"] == BAD])[0]
+    line = site.signer.wait_for(lambda: [line for line in site.signer.log() if line["message"] == BAD])[0]
     assert reason in line["reason"] and "\n" not in line["reason"]
     assert site.shown() == der(first) and site.lets_in()
     second = site.renew()
@@ -341,14 +341,14 @@ def test_a_key_that_others_may_read_is_told_of(site):
     site.renew()
     (site.folder / "server.key").chmod(0o644)
     site.open()
-    assert any(line["event"] == "others than its owner may read the TLS key; chmod 600 it" for line in site.signer.log())
+    assert any(line["message"] == "others than its owner may read the TLS key; chmod 600 it" for line in site.signer.log())
 
 
 def test_a_certificate_near_its_end_is_told_of(site):
     site.renew(days=(-9, 3))
     site.open()
     line = site.signer.wait_for(lambda: [line for line in site.signer.log()
-                                         if line["event"] == "the TLS certificate expires soon; renew it"])[0]
+                                         if line["message"] == "the TLS certificate expires soon; renew it"])[0]
     assert line["days"] in (2, 3)
 
 
@@ -361,5 +361,5 @@ def test_an_open_address_is_warned_of_unless_clients_show_certificates(site):
     everywhere = {"server.listen_address": "0.0.0.0"}
     warned = site.start(keys=[0], settings=tls_settings(site.folder) | everywhere)
     quiet = site.start(keys=[0], settings=tls_settings(site.folder, known_clients_path=known) | everywhere)
-    assert any(line["event"] == event for line in warned.log())
-    assert not any(line["event"] == event for line in quiet.log())
+    assert any(line["message"] == event for line in warned.log())
+    assert not any(line["message"] == event for line in quiet.log())
