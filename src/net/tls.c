@@ -97,6 +97,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 
 static struct result set_protocol(SSL_CTX *ssl, enum tls_lowest lowest)
 {
+    char groups[] = "X25519:P-256:P-384"; /* not a literal: OpenSSL's macro casts it */
     int version = lowest == TLS_LOWEST_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     SSL_CTX_set_security_level(ssl, 2); /* 112 bits, whatever the system's configuration says */
     bool set = SSL_CTX_set_min_proto_version(ssl, version) == 1 &&
@@ -104,7 +105,7 @@ static struct result set_protocol(SSL_CTX *ssl, enum tls_lowest lowest)
                SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
                SSL_CTX_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
                                              "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
-               SSL_CTX_set1_groups_list(ssl, "X25519:P-256:P-384") == 1;
+               SSL_CTX_set1_groups_list(ssl, groups) == 1;
     ENSURE(set, UNAVAILABLE, "OpenSSL does not speak the TLS that is asked for");
     SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CLEANSE_PLAINTEXT);
