@@ -2,6 +2,8 @@
 
 #include "api/routes.h"
 
+#include <string.h>
+
 /* openapi.yaml describes the same; a test holds one to the other. */
 static const struct route routes[] = {
     { METHOD_POST, "/api/v1/eth2/sign/{identifier}", api_sign },
@@ -33,6 +35,21 @@ void api_handle(struct http_exchange *exchange, void *context)
         return;
     }
     routes_dispatch(routes, count, api, exchange);
+}
+
+static bool is_health(const char *path)
+{
+    return strcmp(path, "/upcheck") == 0 || strcmp(path, "/healthcheck") == 0;
+}
+
+void api_handle_health(struct http_exchange *exchange, void *context)
+{
+    if (!is_health(http_exchange_request(exchange)->path)) {
+        respond_error(exchange, 403,
+                      "only health probes are answered here; use https and tls.listen_port");
+        return;
+    }
+    api_handle(exchange, context);
 }
 
 void api_handle_metrics(struct http_exchange *exchange, void *context)

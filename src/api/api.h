@@ -38,6 +38,8 @@ struct api {
     struct key_manager_settings key_manager;
     struct kdf_gate *kdf_gate; /* bounds what key derivations take */
     uint64_t start_seconds;    /* since 1970 */
+    atomic_bool reload_asked;  /* by POST /reload, for what is loaded beside the keys */
+    atomic_uint_fast64_t certificate_expiry; /* seconds since 1970; 0 without TLS */
 
     atomic_size_t key_manager_reads; /* under way */
     atomic_size_t key_manager_writes;
@@ -45,6 +47,9 @@ struct api {
 
 /* The routes of the API's own port. `context` is a struct api. */
 void api_handle(struct http_exchange *exchange, void *context);
+
+/* The health probes alone, for a port in the clear beside one with TLS. */
+void api_handle_health(struct http_exchange *exchange, void *context);
 
 /* The routes of the metrics port. */
 void api_handle_metrics(struct http_exchange *exchange, void *context);

@@ -183,6 +183,12 @@ static void write_http(struct buf *out, struct api *api)
     write_value(out, "containment_http_requests_refused_total", "counter",
                 "Requests refused as malformed, too large or too slow.",
                 (double)counts.requests_refused);
+    write_value(out, "containment_tls_handshakes_failed_total", "counter",
+                "TLS handshakes that were refused or given up, by either side.",
+                (double)counts.handshakes_failed);
+    write_value(out, "containment_tls_certificate_expiry_seconds", "gauge",
+                "When the TLS certificate expires, in seconds since 1970; 0 without TLS.",
+                (double)atomic_load(&api->certificate_expiry));
     write_value(out, "containment_log_lines_dropped_total", "counter",
                 "Log lines dropped because stderr was not read fast enough.",
                 (double)log_dropped());

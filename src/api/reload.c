@@ -20,6 +20,7 @@ static void respond_status(struct http_exchange *exchange, unsigned code, const 
 void api_reload(struct api *api, struct http_exchange *exchange, const char *parameter)
 {
     (void)parameter;
+    atomic_store(&api->reload_asked, true);
     if (!reloader_start(api->reloader)) {
         respond_status(exchange, 409, "error", "keys are being loaded already; try again later");
         return;

@@ -37,7 +37,7 @@ static int print_help(void)
         "usage: containment-chamber server -c config.yaml [options]\n\n"
         "Answers signing requests of validator clients over the Web3Signer HTTP API, until "
         "SIGTERM.\n"
-        "SIGHUP loads the keys again.\n\n"
+        "SIGHUP loads the keys and the TLS certificate again.\n\n"
         "  -c, --config FILE            settings, in YAML (or the variable CONTAINMENT_CONFIG)\n"
         "      --check-config           read the settings, say what they are and where each comes\n"
         "                               from, and exit\n"
@@ -70,7 +70,7 @@ static void warn_of_settings(const struct settings *settings)
     if (settings->memory.allow_unlocked) {
         log_warn("memory.allow_unlocked is on: keys may reach the swap");
     }
-    if (!is_loopback(settings->server.listen_address)) {
+    if (!is_loopback(settings->server.listen_address) && !certificates_ask_clients(settings)) {
         log_warn("whoever reaches the signing API may use it, there is no authorisation: let only "
                  "validator clients reach it",
                  LOG_TEXT("listen_address", settings->server.listen_address));
@@ -121,6 +121,12 @@ static void log_settings(const struct stack *stack)
              LOG_NUMBER("listen_port", stack->port),
              LOG_NUMBER("metrics_port", stack->metrics_port),
              LOG_TEXT("anti_slashing", settings->anti_slashing.backend));
+    if (stack->tls_port != 0) {
+        log_info("TLS is on, health probes alone are answered in the clear",
+                 LOG_NUMBER("tls_port", stack->tls_port),
+                 LOG_TEXT("client_certificates",
+                          certificates_ask_clients(settings) ? "required" : "not asked for"));
+    }
     warn_of_settings(settings);
 }
 
@@ -161,7 +167,7 @@ static void serve(struct stack *stack, const sigset_t *waited)
         if (signal_number == SIGHUP) {
             on_hangup(stack);
         }
-        housekeeping_run(&stack->housekeeping);
+        stack_run(stack, signal_number == SIGHUP);
         if (watchdog_ns != 0) { /* the store answered, so the committer is alive */
             process_notify("WATCHDOG=1");
         }
@@ -184,7 +190,7 @@ static struct result wait_for_keys(struct stack *stack, const sigset_t *waited, 
         if (*stop_out) {
             return OK;
         }
-        housekeeping_run(&stack->housekeeping); /* else the store would count as silent */
+        stack_run(stack, false); /* else the store would count as silent */
         status = reloader_status(stack->reloader);
     }
     detail_set(detail, "%s", status.last_error);

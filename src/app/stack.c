@@ -162,10 +162,9 @@ static size_t connections_max(const struct settings *settings)
     return (size_t)most;
 }
 
-static struct result open_http(struct stack *stack, struct detail *detail)
+static struct http_server_settings http_settings_of(const struct settings *settings)
 {
-    const struct settings *settings = stack->settings;
-    const struct http_server_settings http_settings = {
+    return (struct http_server_settings){
         .loops = loop_count(settings),
         .pause_per_request_ns = PAUSE_OF_A_WAIT / thread_cpu_count(),
         .connections_max = connections_max(settings),
@@ -177,18 +176,33 @@ static struct result open_http(struct stack *stack, struct detail *detail)
         .request_timeout_s = (unsigned)settings->server.request_timeout_seconds,
         .write_timeout_s = WRITE_TIMEOUT_SECONDS,
     };
+}
+
+static struct result open_http(struct stack *stack, struct detail *detail)
+{
+    const struct settings *settings = stack->settings;
+    const struct http_server_settings http_settings = http_settings_of(settings);
     TRY(tasks_new(TASK_THREADS, TASK_QUEUE, &stack->tasks));
     TRY(http_server_new(&http_settings, &stack->http));
     fill_api(stack);
+    bool tls = stack->certificates.open;
     const struct http_endpoint api = { .address = settings->server.listen_address,
                                        .port = (uint16_t)settings->server.listen_port,
-                                       .handler = api_handle,
+                                       .handler = tls ? api_handle_health : api_handle,
                                        .context = &stack->api };
+    const struct http_endpoint api_tls = { .address = settings->server.listen_address,
+                                           .port = (uint16_t)settings->tls.listen_port,
+                                           .handler = api_handle,
+                                           .context = &stack->api,
+                                           .tls = &stack->certificates.slot };
     const struct http_endpoint metrics = { .address = settings->metrics.listen_address,
                                            .port = (uint16_t)settings->metrics.listen_port,
                                            .handler = api_handle_metrics,
                                            .context = &stack->api };
     TRY(http_server_listen(stack->http, &api, &stack->port, detail));
+    if (tls) {
+        TRY(http_server_listen(stack->http, &api_tls, &stack->tls_port, detail));
+    }
     if (!settings->metrics.enabled) {
         return OK;
     }
@@ -200,6 +214,8 @@ RESULT stack_open(struct stack *stack, const struct settings *settings, struct d
     stack->settings = settings;
     health_init(&stack->health);
     TRY(stack_network(settings, &stack->network, detail));
+    detail_set(detail, "%s", "");
+    TRY(certificates_open(&stack->certificates, settings, detail));
     detail_set(detail, "%s", "");
     TRY(open_keys(stack));
     TRY(open_signer(stack, detail));
@@ -215,10 +231,18 @@ RESULT stack_open(struct stack *stack, const struct settings *settings, struct d
 
 RESULT stack_start(struct stack *stack)
 {
-    housekeeping_run(&stack->housekeeping); /* so that the first /healthcheck knows the store */
+    stack_run(stack, false); /* so that the first /healthcheck knows the store */
     TRY(http_server_start(stack->http));
     (void)reloader_start(stack->reloader);
     return OK;
+}
+
+void stack_run(struct stack *stack, bool reload)
+{
+    housekeeping_run(&stack->housekeeping);
+    certificates_run(&stack->certificates,
+                     atomic_exchange(&stack->api.reload_asked, false) || reload);
+    atomic_store(&stack->api.certificate_expiry, stack->certificates.expiry_seconds);
 }
 
 bool stack_drain(struct stack *stack, unsigned timeout_s)
@@ -239,4 +263,5 @@ void stack_close(struct stack *stack)
     loader_free(stack->loader);
     key_table_free(stack->keys);
     vault_free(stack->vault);
+    certificates_close(&stack->certificates);
 }

@@ -5,6 +5,7 @@
 #define APP_STACK_H
 
 #include "api/api.h"
+#include "app/certificates.h"
 #include "app/housekeeping.h"
 #include "base/vault.h"
 #include "config/settings.h"
@@ -26,9 +27,11 @@ struct stack {
     struct health health;
     struct api api;
     struct http_server *http;
+    struct certificates certificates;
     struct housekeeping housekeeping;
     uint16_t port; /* where it listens */
     uint16_t metrics_port;
+    uint16_t tls_port; /* 0: without TLS */
 };
 
 /* Opens everything and listens; nothing is loaded yet and no request is served. `stack` is zeroed
@@ -37,6 +40,10 @@ RESULT stack_open(struct stack *stack, const struct settings *settings, struct d
 
 /* Serves requests and begins to load the filesystem's keys. */
 RESULT stack_start(struct stack *stack);
+
+/* Does what is due beside signing; about every second, on the main thread. `reload`: the
+ * certificate, too, is asked to be loaded again. */
+void stack_run(struct stack *stack, bool reload);
 
 /* Stops taking requests and waits until those under way are answered. False: some were not after
  * `timeout_s`; stack_close() must not be called then. */

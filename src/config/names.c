@@ -9,7 +9,7 @@
 
 enum {
     DISTANCE_MAX = 3, /* typing errors in a name that is still recognised … */
-    LETTERS_EACH = 3, /* … but one for so many letters at most: "tls" is not "http" */
+    LETTERS_EACH = 3, /* … but one for so many letters at most: "aws" is not "tls" */
 };
 
 /* How one spelling is made of dotted names. */

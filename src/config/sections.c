@@ -5,6 +5,8 @@
 const struct section sections_table[] = {
     { "server", "The signing API, to which validator clients connect." },
     { "metrics", "Metrics for Prometheus." },
+    { "tls", "TLS between validator clients and the signing API." },
+    { "tls.file", "Certificate and key from files." },
     { "signing", "How many signatures are computed at once, and how long requests may wait." },
     { "key_sources", "Where validator keys come from." },
     { "key_sources.filesystem", "Keys in files." },

@@ -58,6 +58,38 @@ const struct setting settings_table[] = {
       .help = "Seconds between two updates of the metrics that are sampled rather than counted. An "
               "interval shorter than that of your Prometheus server gains nothing." },
 
+    { CHOICE("tls.mode", tls.mode), .standard = "disabled", .choices = "disabled|file",
+      .help =
+          "With file, the signing API is served over TLS 1.2 and 1.3 on tls.listen_port with the "
+          "certificate in tls.file, and server.listen_port answers health probes only. With "
+          "disabled, it is served in the clear on server.listen_port." },
+    { NUMBER("tls.listen_port", tls.listen_port), .standard = "9443", .max = PORT_MAX,
+      .help = "TCP port of the signing API with TLS, on server.listen_address. 0 takes any free "
+              "port, which is for tests." },
+    { TEXT("tls.file.cert_path", tls.file.cert_path), .standard = "",
+      .example = "/etc/certs/tls.crt",
+      .help = "File with the server's certificate in PEM form and, behind it, those of the "
+              "authorities between it and the one that your clients trust. Needed with tls.mode "
+              "file." },
+    { TEXT("tls.file.key_path", tls.file.key_path), .standard = "", .example = "/etc/certs/tls.key",
+      .help = "File with the certificate's private key in PEM form, without a password; nobody but "
+              "the signer should be able to read it. An ECDSA key costs far less CPU time "
+              "for each new connection than an RSA key." },
+    { NUMBER("tls.file.reload_interval_seconds", tls.file.reload_interval_seconds),
+      .standard = "60", .max = WEEK_SECONDS,
+      .help = "Seconds between two looks at whether these files have changed; a renewed "
+              "certificate is taken up without a restart. 0 looks at them only on SIGHUP and POST "
+              "/reload." },
+    { TEXT("tls.file.client_ca_path", tls.file.client_ca_path), .standard = "",
+      .example = "/etc/certs/clients-ca.crt",
+      .help = "File with certificates of authorities in PEM form. With it, only clients that show "
+              "a certificate of one of them, or are in known_clients_path, may connect." },
+    { TEXT("tls.file.known_clients_path", tls.file.known_clients_path), .standard = "",
+      .example = "/etc/certs/known_clients",
+      .help = "File of the clients that may connect, in Web3Signer's format: a certificate's "
+              "common name and its SHA-256 fingerprint on each line. With it, only these, and "
+              "those that client_ca_path lets in, may connect." },
+
     { TEXT("network", network), .standard = "mainnet",
       .help = "Network that your validators belong to: mainnet, sepolia, hoodi, gnosis, chiado, or "
               "the path of another network's config.yaml to which GENESIS_VALIDATORS_ROOT and "

@@ -30,6 +30,17 @@ struct settings {
         uint64_t listen_port;
         uint64_t refresh_interval_seconds;
     } metrics;
+    struct {
+        char *mode;
+        uint64_t listen_port;
+        struct {
+            char *cert_path;
+            char *key_path;
+            uint64_t reload_interval_seconds; /* 0: only when asked to */
+            char *client_ca_path;
+            char *known_clients_path;
+        } file;
+    } tls;
     char *network;
     struct {
         uint64_t workers; /* 0: one a CPU */

@@ -60,22 +60,74 @@ static struct result check_addresses(const struct config *config, struct detail 
                          detail);
 }
 
+/* A socket that the settings ask for. */
+struct door {
+    const char *name; /* the port's setting */
+    const char *address;
+    uint64_t port;
+    bool open;
+};
+
+static struct result check_two_doors(const struct config *config, const struct door *a,
+                                     const struct door *b, struct detail *detail)
+{
+    struct in6_addr addresses[2];
+    bool same_port = a->open && b->open && a->port != 0 && a->port == b->port;
+    if (!same_port || !address_parse(a->address, &addresses[0]) ||
+        !address_parse(b->address, &addresses[1])) {
+        return OK;
+    }
+    detail_set(detail, "%s (%s) and %s (%s)", a->name, config_origin(config, a->name), b->name,
+               config_origin(config, b->name));
+    ENSURE(!covers(&addresses[0], &addresses[1]) && !covers(&addresses[1], &addresses[0]),
+           BAD_INPUT, "the same port on the same address; give each its own");
+    return OK;
+}
+
+static bool has_tls(const struct settings *settings)
+{
+    return strcmp(settings->tls.mode, "disabled") != 0;
+}
+
 static struct result check_ports(const struct config *config, struct detail *detail)
 {
     const struct settings *settings = config_settings(config);
-    struct in6_addr server;
-    struct in6_addr metrics;
-    bool same_port = settings->metrics.enabled && settings->server.listen_port != 0 &&
-                     settings->server.listen_port == settings->metrics.listen_port;
-    if (!same_port || !address_parse(settings->server.listen_address, &server) ||
-        !address_parse(settings->metrics.listen_address, &metrics)) {
-        return OK;
+    const struct door doors[] = {
+        { "server.listen_port", settings->server.listen_address, settings->server.listen_port,
+          true },
+        { "metrics.listen_port", settings->metrics.listen_address, settings->metrics.listen_port,
+          settings->metrics.enabled },
+        { "tls.listen_port", settings->server.listen_address, settings->tls.listen_port,
+          has_tls(settings) },
+    };
+    TRY(check_two_doors(config, &doors[0], &doors[1], detail));
+    TRY(check_two_doors(config, &doors[0], &doors[2], detail));
+    return check_two_doors(config, &doors[1], &doors[2], detail);
+}
+
+/* A path that is given beside a mode that does not look at it: somebody believes that TLS is on. */
+static struct result check_tls(const struct config *config, struct detail *detail)
+{
+    const struct settings *settings = config_settings(config);
+    const struct {
+        const char *name;
+        const char *value;
+        bool needed;
+    } paths[] = {
+        { "tls.file.cert_path", settings->tls.file.cert_path, true },
+        { "tls.file.key_path", settings->tls.file.key_path, true },
+        { "tls.file.client_ca_path", settings->tls.file.client_ca_path, false },
+        { "tls.file.known_clients_path", settings->tls.file.known_clients_path, false },
+    };
+    bool from_files = strcmp(settings->tls.mode, "file") == 0;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        bool given = paths[i].value[0] != '\0';
+        say(config, "tls.mode", settings->tls.mode, detail);
+        ENSURE(given || !from_files || !paths[i].needed, BAD_INPUT,
+               "needs tls.file.cert_path and tls.file.key_path beside it");
+        say(config, paths[i].name, paths[i].value, detail);
+        ENSURE(!given || from_files, BAD_INPUT, "needs tls.mode: file beside it");
     }
-    detail_set(detail, "server.listen_port (%s) and metrics.listen_port (%s)",
-               config_origin(config, "server.listen_port"),
-               config_origin(config, "metrics.listen_port"));
-    ENSURE(!covers(&server, &metrics) && !covers(&metrics, &server), BAD_INPUT,
-           "the same port on the same address; give each its own");
     return OK;
 }
 
@@ -111,6 +163,7 @@ RESULT config_validate(const struct config *config, struct detail *detail)
     static struct result (*const checks[])(const struct config *, struct detail *) = {
         check_addresses,
         check_ports,
+        check_tls,
         check_passwords,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

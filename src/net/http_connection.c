@@ -1,13 +1,12 @@
 /*~ One connection's life: bytes come in and go through the parser; a complete request becomes an
  * exchange and goes to the handler; its response goes out; then the next request's turn comes. */
-#include "net/http_loop.h"
+#include "net/http_waiting.h"
 
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/secret.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -16,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEAD_MAX = 1024, LINGER_SECONDS = 5 };
+enum { HEAD_MAX = 1024 };
 
 /* How a connection stands after a response. */
 enum standing {
@@ -24,89 +23,6 @@ enum standing {
     STANDING_WAITING, /* alive; an event will go on with it */
     STANDING_READY,   /* alive and idle: what was sent ahead may be looked at */
 };
-
-static void on_readable(evutil_socket_t fd, short what, void *context);
-static void on_writable(evutil_socket_t fd, short what, void *context);
-
-static void list_remove(struct http_connection *connection)
-{
-    struct connection_list *list = &connection->loop->lists[connection->state];
-    *(connection->previous == NULL ? &list->first : &connection->previous->next) = connection->next;
-    *(connection->next == NULL ? &list->last : &connection->next->previous) = connection->previous;
-    connection->previous = NULL;
-    connection->next = NULL;
-}
-
-static void list_append(struct http_connection *connection)
-{
-    struct connection_list *list = &connection->loop->lists[connection->state];
-    connection->previous = list->last;
-    *(list->last == NULL ? &list->first : &list->last->next) = connection;
-    list->last = connection;
-}
-
-static uint64_t timeout_of(const struct http_server_settings *settings, enum connection_state state)
-{
-    const uint64_t second = 1000000000U;
-    switch (state) {
-    case CONNECTION_IDLE:
-        return settings->idle_timeout_s * second;
-    case CONNECTION_RECEIVING:
-        return settings->request_timeout_s * second;
-    case CONNECTION_WRITING:
-        return settings->write_timeout_s * second;
-    case CONNECTION_LINGERING:
-        return LINGER_SECONDS * second;
-    case CONNECTION_BUSY:
-    case CONNECTION_STATES:
-        break;
-    }
-    return 0;
-}
-
-/* How many connections of the server are in a state that a drain waits for. */
-static atomic_size_t *counter_of(struct http_server *server, enum connection_state state)
-{
-    if (state == CONNECTION_BUSY || state == CONNECTION_WRITING) {
-        return &server->active;
-    }
-    return state == CONNECTION_RECEIVING ? &server->receiving : NULL;
-}
-
-static void count_state(struct http_server *server, enum connection_state state, bool enters)
-{
-    atomic_size_t *counter = counter_of(server, state);
-    if (counter != NULL && enters) {
-        atomic_fetch_add(counter, 1);
-    } else if (counter != NULL) {
-        atomic_fetch_sub(counter, 1);
-    }
-}
-
-static void set_state(struct http_connection *connection, enum connection_state state)
-{
-    list_remove(connection);
-    /* In and only then out: a drain that looks meanwhile must not see nothing under way. */
-    count_state(connection->loop->server, state, true);
-    count_state(connection->loop->server, connection->state, false);
-    connection->state = state;
-    connection->deadline_ns =
-        clock_monotonic_ns() + timeout_of(&connection->loop->server->settings, state);
-    list_append(connection);
-}
-
-static void set_reading(struct http_connection *connection, bool reading)
-{
-    if (connection->reading == reading) {
-        return;
-    }
-    connection->reading = reading;
-    if (reading) {
-        event_add(connection->read_event, NULL);
-    } else {
-        event_del(connection->read_event);
-    }
-}
 
 /* At the limit the connection that was idle longest makes room; without one the new one is refused.
  */
@@ -124,15 +40,17 @@ static bool make_room(struct http_loop *loop)
     return true;
 }
 
-static struct http_connection *connection_new(struct http_loop *loop, int fd)
+static struct http_connection *connection_new(struct http_loop *loop,
+                                              const struct http_listener *listener, int fd)
 {
     struct http_connection *connection = calloc(1, sizeof(*connection));
     if (connection == NULL) {
         return NULL;
     }
     connection->parser = http_parser_new(&loop->server->budget);
-    connection->read_event =
-        event_new(loop->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
+    connection->read_event = event_new(
+        loop->base, fd, EV_READ | EV_PERSIST,
+        listener->tls == NULL ? http_connection_readable : http_connection_handshake, connection);
     if (connection->parser == NULL || connection->read_event == NULL) {
         http_parser_free(connection->parser);
         if (connection->read_event != NULL) {
@@ -149,7 +67,7 @@ void http_connection_open(struct http_loop *loop, const struct http_listener *li
     struct http_server *server = loop->server;
     struct http_connection *connection = NULL;
     if (!atomic_load(&server->draining) && make_room(loop)) {
-        connection = connection_new(loop, fd);
+        connection = connection_new(loop, listener, fd);
     }
     if (connection == NULL) {
         atomic_fetch_add(&server->refused, 1);
@@ -160,13 +78,11 @@ void http_connection_open(struct http_loop *loop, const struct http_listener *li
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     connection->loop = loop;
     connection->listener = listener;
-    connection->fd = fd;
+    connection->transport.fd = fd;
     connection->ahead = BUF_INIT(HTTP_READ_SIZE);
     connection->out = BUF_INIT(HTTP_RESPONSE_BODY_MAX + (size_t)HEAD_MAX);
-    connection->state = CONNECTION_IDLE;
-    connection->deadline_ns = clock_monotonic_ns() + timeout_of(&server->settings, CONNECTION_IDLE);
-    list_append(connection);
-    set_reading(connection, true);
+    http_waiting_begin(connection);
+    http_waiting_read(connection, true);
     atomic_fetch_add(&server->open, 1);
     atomic_fetch_add(&server->accepted, 1);
 }
@@ -186,10 +102,10 @@ static void forget_unsent(struct http_connection *connection)
 
 static void connection_free(struct http_connection *connection)
 {
-    list_remove(connection);
+    http_waiting_end(connection);
     forget_unsent(connection);
-    count_state(connection->loop->server, connection->state, false);
     http_parser_free(connection->parser);
+    transport_free(&connection->transport);
     wipe_ahead(connection);
     buf_free(&connection->ahead);
     buf_free(&connection->out);
@@ -199,13 +115,15 @@ static void connection_free(struct http_connection *connection)
 /* Closes the socket. The connection itself stays as long as a handler owes it a response. */
 void http_connection_close(struct http_connection *connection)
 {
-    if (connection->fd >= 0) {
+    if (connection->transport.fd >= 0) {
         event_free(connection->read_event);
         if (connection->write_event != NULL) {
             event_free(connection->write_event);
         }
-        close(connection->fd);
-        connection->fd = -1;
+        if (connection->more_event != NULL) {
+            event_free(connection->more_event);
+        }
+        transport_close(&connection->transport);
         atomic_fetch_sub(&connection->loop->server->open, 1);
     }
     if (connection->exchange == NULL) {
@@ -243,7 +161,7 @@ static void dispatch(struct http_connection *connection)
     format_id(loop->server, exchange->id);
     atomic_fetch_add(&loop->server->requests, 1);
     connection->exchange = exchange;
-    set_state(connection, CONNECTION_BUSY);
+    http_waiting_set(connection, CONNECTION_BUSY);
     loop->dispatching = exchange;
     connection->listener->handler(exchange, connection->listener->context);
     loop->dispatching = NULL;
@@ -276,19 +194,18 @@ static bool send_out(struct http_connection *connection)
 {
     struct buf *out = &connection->out;
     while (connection->out_done < out->size) {
-        ssize_t sent = send(connection->fd, out->data + connection->out_done,
-                            out->size - connection->out_done, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) {
-            continue;
-        }
-        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        size_t sent = 0;
+        enum transport_status status =
+            transport_send(&connection->transport, out->data + connection->out_done,
+                           out->size - connection->out_done, &sent);
+        if (status == TRANSPORT_WANTS_WRITE) {
             return true;
         }
-        if (sent < 0) {
+        if (status != TRANSPORT_DONE) {
             http_connection_close(connection);
             return false;
         }
-        connection->out_done += (size_t)sent;
+        connection->out_done += sent;
     }
     buf_free(out);
     connection->out_done = 0;
@@ -309,17 +226,12 @@ static bool keep_unsent(struct http_connection *connection)
 /* Lets the loop send the rest when the socket has room again. */
 static enum standing wait_writable(struct http_connection *connection)
 {
-    if (connection->write_event == NULL) {
-        connection->write_event =
-            event_new(connection->loop->base, connection->fd, EV_WRITE, on_writable, connection);
-    }
-    if (connection->write_event == NULL || !keep_unsent(connection)) {
+    if (!http_waiting_write(connection) || !keep_unsent(connection)) {
         http_connection_close(connection);
         return STANDING_GONE;
     }
-    set_reading(connection, false);
-    event_add(connection->write_event, NULL);
-    set_state(connection, CONNECTION_WRITING);
+    http_waiting_read(connection, false);
+    http_waiting_set(connection, CONNECTION_WRITING);
     return STANDING_WAITING;
 }
 
@@ -327,9 +239,9 @@ static enum standing wait_writable(struct http_connection *connection)
  * were closed now: what it sends is thrown away for a while. */
 static enum standing linger(struct http_connection *connection)
 {
-    shutdown(connection->fd, SHUT_WR);
-    set_state(connection, CONNECTION_LINGERING);
-    set_reading(connection, true);
+    transport_end_sending(&connection->transport);
+    http_waiting_set(connection, CONNECTION_LINGERING);
+    http_waiting_read(connection, true);
     return STANDING_WAITING;
 }
 
@@ -344,8 +256,8 @@ static enum standing response_is_out(struct http_connection *connection)
         http_connection_close(connection);
         return STANDING_GONE;
     }
-    set_state(connection, CONNECTION_IDLE);
-    set_reading(connection, !connection->peer_closed);
+    http_waiting_set(connection, CONNECTION_IDLE);
+    http_waiting_read(connection, !connection->peer_closed);
     return STANDING_READY;
 }
 
@@ -378,7 +290,7 @@ static enum standing finish(struct http_exchange *exchange)
     connection->close_after = connection->close_after || !exchange->request->keep_alive;
     http_request_free(exchange->request, &connection->loop->server->budget);
     connection->exchange = NULL;
-    if (connection->fd < 0) {
+    if (connection->transport.fd < 0) {
         buf_free(&exchange->response.body);
         connection_free(connection);
     } else {
@@ -403,14 +315,16 @@ static bool after_feed(struct http_connection *connection, enum http_parser_stat
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     if (connection->state == CONNECTION_IDLE && !http_parser_is_idle(connection->parser)) {
-        set_state(connection, CONNECTION_RECEIVING);
+        http_waiting_set(connection, CONNECTION_RECEIVING);
     }
     switch (parsed) {
     case HTTP_PARSER_MORE:
         return false;
     case HTTP_PARSER_CONTINUE:
-        /* When it does not fit the socket, the client sends its body after a while anyway. */
-        (void)send(connection->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL);
+        /* What does not fit the socket goes out before the response: the client sends its body
+         * after a while anyway. */
+        buf_append(&connection->out, go_on, sizeof(go_on) - 1);
+        (void)send_out(connection);
         return false;
     case HTTP_PARSER_FAILED:
         refuse(connection, http_parser_refusal(connection->parser));
@@ -468,46 +382,64 @@ void http_connection_finish(struct http_exchange *exchange)
 static void on_peer_closed(struct http_connection *connection)
 {
     connection->peer_closed = true;
-    set_reading(connection, false);
+    http_waiting_read(connection, false);
     if (connection->state != CONNECTION_BUSY && connection->state != CONNECTION_WRITING) {
         http_connection_close(connection);
     }
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
+/* What is in the loop's buffer now. The connection may be gone afterwards. */
+static void take(struct http_connection *connection, size_t size)
+{
+    struct http_loop *loop = connection->loop;
+    http_waiting_more(connection);
+    if (connection->state == CONNECTION_BUSY) {
+        buf_append(&connection->ahead, loop->read_buffer, size);
+    } else if (connection->state != CONNECTION_LINGERING) {
+        process(connection, loop->read_buffer, size);
+    }
+}
+
+void http_connection_readable(evutil_socket_t fd, short what, void *context)
 {
     struct http_connection *connection = context;
     struct http_loop *loop = connection->loop;
-    (void)what;
-    if (connection->state == CONNECTION_BUSY && connection->ahead.size > 0) {
-        set_reading(connection, false); /* enough sent ahead; the rest waits in the socket */
-        return;
-    }
-    ssize_t got = recv(fd, loop->read_buffer, sizeof(loop->read_buffer), 0);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-        return;
-    }
-    if (got < 0) {
-        http_connection_close(connection);
-        return;
-    }
-    if (got == 0) {
-        on_peer_closed(connection);
-        return;
-    }
-    if (connection->state == CONNECTION_BUSY) {
-        buf_append(&connection->ahead, loop->read_buffer, (size_t)got);
-    } else if (connection->state != CONNECTION_LINGERING) {
-        process(connection, loop->read_buffer, (size_t)got);
-    }
-    secret_wipe(loop->read_buffer, (size_t)got); /* bodies carry passwords */
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *context)
-{
-    struct http_connection *connection = context;
     (void)fd;
     (void)what;
+    if (connection->state == CONNECTION_BUSY && connection->ahead.size > 0) {
+        http_waiting_read(connection, false); /* enough sent ahead; the rest waits in the socket */
+        return;
+    }
+    size_t got = 0;
+    switch (transport_receive(&connection->transport, loop->read_buffer, sizeof(loop->read_buffer),
+                              &got)) {
+    case TRANSPORT_DONE:
+        take(connection, got);
+        secret_wipe(loop->read_buffer, got); /* bodies carry passwords */
+        break;
+    case TRANSPORT_WANTS_READ:
+        break;
+    case TRANSPORT_WANTS_WRITE:
+        http_waiting_write_to_read(connection);
+        break;
+    case TRANSPORT_ENDED:
+        on_peer_closed(connection);
+        break;
+    case TRANSPORT_FAILED:
+        http_connection_close(connection);
+        break;
+    }
+}
+
+void http_connection_writable(evutil_socket_t fd, short what, void *context)
+{
+    struct http_connection *connection = context;
+    if (connection->state != CONNECTION_WRITING) {
+        http_waiting_read(connection, true);
+        (connection->state == CONNECTION_HANDSHAKE ? http_connection_handshake
+                                                   : http_connection_readable)(fd, what, context);
+        return;
+    }
     if (!send_out(connection)) {
         return;
     }
@@ -523,6 +455,11 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 /* The connection's time is up. */
 void http_connection_expire(struct http_connection *connection)
 {
+    if (connection->state == CONNECTION_HANDSHAKE) {
+        http_connection_handshake_failed(connection,
+                                         "not complete within server.request_timeout_seconds");
+        return;
+    }
     if (connection->state != CONNECTION_RECEIVING) {
         http_connection_close(connection);
         return;
@@ -546,6 +483,22 @@ uint64_t http_exchange_start_ns(const struct http_exchange *exchange)
 const char *http_exchange_id(const struct http_exchange *exchange)
 {
     return exchange->id;
+}
+
+RESULT http_exchange_export_key(const struct http_exchange *exchange, const char *label,
+                                const void *context, size_t context_size, uint8_t *out,
+                                size_t out_size)
+{
+    const struct http_loop *loop = exchange->connection->loop;
+    assert(pthread_equal(pthread_self(), loop->thread) && loop->dispatching == exchange &&
+           !exchange->answered);
+    return transport_export_key(&exchange->connection->transport, label, context, context_size, out,
+                                out_size);
+}
+
+const struct tls_peer *http_exchange_peer(const struct http_exchange *exchange)
+{
+    return transport_peer(&exchange->connection->transport);
 }
 
 void http_respond(struct http_exchange *exchange, struct http_response *response)

@@ -66,6 +66,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)what;
     update_date(loop);
     expire(loop, CONNECTION_IDLE, now);
+    expire(loop, CONNECTION_HANDSHAKE, now);
     expire(loop, CONNECTION_RECEIVING, now);
     expire(loop, CONNECTION_WRITING, now);
     expire(loop, CONNECTION_LINGERING, now);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "net/http_parser.h"
 #include "net/http_server.h"
+#include "net/http_transport.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -20,7 +21,8 @@ enum {
 
 /* What a connection is waiting for; each state but BUSY has a time-out. */
 enum connection_state {
-    CONNECTION_IDLE,      /* the first byte of a request */
+    CONNECTION_IDLE,      /* the first byte of a request, or of a TLS handshake */
+    CONNECTION_HANDSHAKE, /* the rest of that */
     CONNECTION_RECEIVING, /* the rest of it */
     CONNECTION_BUSY,      /* the handler's response */
     CONNECTION_WRITING,   /* the client to take it */
@@ -31,7 +33,8 @@ enum connection_state {
 struct http_listener {
     struct http_server *server;
     int fd;
-    struct event *event; /* on the first loop */
+    struct event *event;  /* on the first loop */
+    struct tls_slot *tls; /* NULL: plain */
     http_handler handler;
     void *context;
 };
@@ -41,9 +44,10 @@ struct http_connection {
     const struct http_listener *listener;
     struct http_connection *previous; /* in the loop's list of its state */
     struct http_connection *next;
-    int fd; /* -1: closed while a handler still owes the response */
+    struct http_transport transport; /* closed while a handler still owes the response */
     struct event *read_event;
     struct event *write_event; /* made when a response does not fit the socket */
+    struct event *more_event;  /* TLS: there is more to read of which the socket does not tell */
     struct http_parser *parser;
     struct http_exchange *exchange; /* BUSY only */
     enum connection_state state;
@@ -120,6 +124,7 @@ struct http_server {
     atomic_size_t receiving;
     atomic_size_t unsent; /* bytes of responses that wait for their clients */
     atomic_uint_fast64_t open, accepted, refused, requests, requests_refused, turns;
+    atomic_uint_fast64_t handshakes_failed;
 };
 
 /* http_loop.c */
@@ -132,10 +137,14 @@ void http_loop_wake(struct http_loop *loop);
 void http_loop_hand_over(struct http_loop *loop, int fd, const struct http_listener *listener);
 void http_loop_answered(struct http_loop *loop, struct http_exchange *exchange);
 
-/* http_connection.c; all on the loop's thread */
+/* http_connection.c and http_handshake.c; all on the loop's thread */
 void http_connection_open(struct http_loop *loop, const struct http_listener *listener, int fd);
 void http_connection_close(struct http_connection *connection);
 void http_connection_finish(struct http_exchange *exchange);
 void http_connection_expire(struct http_connection *connection);
+void http_connection_readable(evutil_socket_t fd, short what, void *connection);
+void http_connection_writable(evutil_socket_t fd, short what, void *connection);
+void http_connection_handshake(evutil_socket_t fd, short what, void *connection);
+void http_connection_handshake_failed(struct http_connection *connection, const char *reason);
 
 #endif

@@ -144,9 +144,11 @@ static struct result add_listener(struct http_server *server, const struct http_
                                   int fd)
 {
     struct http_listener *listener = &server->listeners[server->listener_count];
-    *listener = (struct http_listener){
-        .server = server, .fd = fd, .handler = endpoint->handler, .context = endpoint->context
-    };
+    *listener = (struct http_listener){ .server = server,
+                                        .fd = fd,
+                                        .handler = endpoint->handler,
+                                        .context = endpoint->context,
+                                        .tls = endpoint->tls };
     listener->event =
         event_new(server->loops[0]->base, fd, EV_READ | EV_PERSIST, on_accept, listener);
     ENSURE(listener->event != NULL, UNAVAILABLE, "out of memory");
@@ -223,5 +225,6 @@ struct http_server_counts http_server_counts(const struct http_server *server)
         .requests = atomic_load(&server->requests),
         .requests_refused = atomic_load(&server->requests_refused),
         .turns = atomic_load(&server->turns),
+        .handshakes_failed = atomic_load(&server->handshakes_failed),
     };
 }

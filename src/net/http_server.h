@@ -1,6 +1,7 @@
-/* http_server.h: HTTP/1.1 over TCP: a few event-loop threads that own the connections, by libevent.
- * A handler is called on a loop's thread with a complete request; it must not block there, and
- * answers at once or later from any thread. One request of a connection is worked on at a time.
+/* http_server.h: HTTP/1.1 over TCP or TLS: a few event-loop threads that own the connections, by
+ * libevent. A handler is called on a loop's thread with a complete request; it must not block
+ * there, and answers at once or later from any thread. One request of a connection is worked on at
+ * a time.
  *
  * Nothing that a client does holds up the others: connections, heads, bodies, the memory of bodies
  * and of responses, and every wait are bounded. At the limit of connections the one that was idle
@@ -12,6 +13,7 @@
 #include "base/detail.h"
 #include "base/result.h"
 #include "net/http_message.h"
+#include "net/tls.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,7 +36,8 @@ struct http_server_settings {
     size_t response_memory_max;  /* bytes of all responses that clients are slow to take; who adds
                                     to them is closed, but a single one may be of any size */
     unsigned idle_timeout_s;     /* without a request */
-    unsigned request_timeout_s;  /* from the first byte of a request to its last */
+    unsigned request_timeout_s;  /* from the first byte of a request to its last; so for TLS's
+                                    handshake */
     unsigned write_timeout_s;    /* for the client to take a response */
 };
 
@@ -53,6 +56,8 @@ struct http_endpoint {
     uint16_t port;       /* 0: the kernel chooses */
     http_handler handler;
     void *context;
+    struct tls_slot
+        *tls; /* HTTP over TLS with what is in there; outlives the server. NULL: plain */
 };
 
 /* `*port_out` (may be NULL) is the port. UNAVAILABLE: the address cannot be had; `detail` names it
@@ -80,6 +85,18 @@ uint64_t http_exchange_start_ns(const struct http_exchange *exchange);
 /* A text that names the request in logs and in the response field X-Request-Id. */
 const char *http_exchange_id(const struct http_exchange *exchange);
 
+/* Keying material of the TLS 1.3 connection that the request came on (RFC 8446, section 7.5): the
+ * same `out_size` bytes for both ends and nobody else. Only in the handler itself, on the thread
+ * that calls it and before it returns or answers: the connection is the loop's. REFUSED when there
+ * is no TLS 1.3 between the client and here. */
+RESULT http_exchange_export_key(const struct http_exchange *exchange, const char *label,
+                                const void *context, size_t context_size, uint8_t *out,
+                                size_t out_size);
+
+/* Who the client has proven to be by its certificate, until the response is given; any thread.
+ * NULL: it showed none. */
+const struct tls_peer *http_exchange_peer(const struct http_exchange *exchange);
+
 /* Answers; takes the response's body. Exactly once for every exchange, from any thread; the
  * exchange and its request are gone afterwards. */
 void http_respond(struct http_exchange *exchange, struct http_response *response);
@@ -89,8 +106,9 @@ struct http_server_counts {
     uint64_t connections_accepted;
     uint64_t connections_refused; /* closed because the limit was reached */
     uint64_t requests;
-    uint64_t requests_refused; /* malformed, too large, too slow */
-    uint64_t turns;            /* times that a loop looked for what there is to do */
+    uint64_t requests_refused;  /* malformed, too large, too slow */
+    uint64_t turns;             /* times that a loop looked for what there is to do */
+    uint64_t handshakes_failed; /* TLS: refused or given up, by either side */
 };
 struct http_server_counts http_server_counts(const struct http_server *server);
 

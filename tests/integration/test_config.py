@@ -68,6 +68,10 @@ def good_values(setting) -> list[str]:
 def companions(setting) -> dict[str, str]:
     """What must be set beside it, so that the whole is consistent."""
     prefix = "CONTAINMENT_KEY_SOURCES__FILESYSTEM__KEYSTORES_"
+    tls = {"CONTAINMENT_TLS__MODE": "file", "CONTAINMENT_TLS__FILE__CERT_PATH": "./crt",
+           "CONTAINMENT_TLS__FILE__KEY_PATH": "./key"}
+    if setting.name == "tls.mode" or setting.name.startswith("tls.file."):
+        return {name: value for name, value in tls.items() if name != setting.variable}
     if setting.name.endswith(".keystores_path"):
         return {prefix + "PASSWORD_FILE": "./password"}
     return {prefix + "PATH": "./bulk"} if ".keystores_password" in setting.name else {}
@@ -92,6 +96,7 @@ def test_the_example_is_accepted_as_it_is_and_says_the_defaults(tmp_path):
 def test_the_example_with_every_comment_opened_is_accepted(tmp_path):
     opened = re.sub(r"^(\s*)#(\w+: )", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
     opened = re.sub(r"^\s*keystores_password_file: .*\n", "", opened, flags=re.MULTILINE)  # contradicts its neighbour
+    opened = opened.replace("mode: disabled", "mode: file")  # without which the files contradict it
     assert all(origin != "default" or name.endswith("keystores_password_file")
                for name, (_, origin) in values(check_file(tmp_path, opened)).items())
 

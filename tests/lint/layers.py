@@ -34,6 +34,7 @@ WRAPPED = {
     "event2/": "src/net/",
     "llhttp.h": "src/net/",
     "zlib.h": "src/eif/",
+    "openssl/ssl.h": "src/net/",
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]*)"|<([^>\n]*)>)', re.MULTILINE)

@@ -29,6 +29,7 @@ RUNNING = {
     "src/app/eif_cpio.c": "test_eif.py",
     "src/app/eif_pcr.c": "test_eif.py",
     "src/app/eif_show.c": "test_eif.py",
+    "src/app/certificates.c": "test_tls.py",
     "src/app/main.c": "test_command_line.py",
     "src/app/server.c": "test_lifecycle.py",
     "src/app/slashing.c": "test_slashing_cli.py",
@@ -36,6 +37,8 @@ RUNNING = {
     "src/app/version.c": "test_command_line.py",
     "src/net/http_connection.c": "test_hostile_http.py",
     "src/net/http_loop.c": "test_hostile_http.py",
+    "src/net/http_transport.c": "test_tls.py",
+    "src/net/http_waiting.c": "test_hostile_http.py",
 }
 
 

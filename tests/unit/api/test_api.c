@@ -68,6 +68,26 @@ TEST(metrics_and_the_api_do_not_answer_at_each_others_port)
     }
 }
 
+TEST(a_port_for_health_probes_answers_nothing_else)
+{
+    static const char *const others[] = {
+        "/reload",   "/api/v1/eth2/sign/0xab",  "/metrics",
+        "/",         "/api/v1/eth2/publicKeys", "/eth/v1/keystores",
+        "/upcheck/", "/upcheck/more",           "//upcheck"
+    };
+    static const enum http_method methods[] = { METHOD_GET, METHOD_POST, METHOD_DELETE };
+    CHECK_TEXT(methods_of(api_handle_health, true, "/upcheck"), "GET, HEAD");
+    CHECK_TEXT(methods_of(api_handle_health, true, "/healthcheck"), "GET, HEAD");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        for (size_t m = 0; m < sizeof(methods) / sizeof(methods[0]); m++) {
+            struct api api = { .key_manager.enabled = true };
+            EXCHANGE(exchange, methods[m], others[i]);
+            api_handle_health(&exchange, &api);
+            CHECK(exchange_status(&exchange) == 403);
+        }
+    }
+}
+
 /* The next line of the document, without its end; false behind the last. */
 static bool next_line(const char **at, char *line, size_t size)
 {
@@ -143,7 +163,8 @@ TEST(openapi_yaml_names_the_same_paths_and_methods)
     CHECK(count == 7); /* as many as there are in api.c */
 }
 
-HARNESS_TESTS(T(the_routes_are_those_of_web3signer),
+HARNESS_TESTS(T(a_port_for_health_probes_answers_nothing_else),
+              T(the_routes_are_those_of_web3signer),
               T(the_key_manager_is_there_only_when_it_is_switched_on),
               T(metrics_and_the_api_do_not_answer_at_each_others_port),
               T(openapi_yaml_names_the_same_paths_and_methods))

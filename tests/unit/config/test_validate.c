@@ -130,15 +130,56 @@ TEST(one_port_on_two_addresses_is_no_conflict)
     CHECK(may_share("::1", "0.0.0.0"));
 }
 
+#define TLS_FILES "tls:\n  mode: file\n  file:\n    cert_path: c\n    key_path: k\n"
+
+TEST(the_tls_port_is_one_of_its_own)
+{
+    CHECK(is_accepted(TLS_FILES));
+    CHECK_TEXT(judge(TLS_FILES "  listen_port: 9000\n"),
+               "server.listen_port (default) and tls.listen_port (c.yaml line 6): the same port on "
+               "the same address; give each its own");
+    CHECK_TEXT(judge(TLS_FILES "metrics:\n  listen_port: 9443\n"),
+               "metrics.listen_port (c.yaml line 7) and tls.listen_port (default): the same port "
+               "on the same address; give each its own");
+    CHECK(is_accepted("tls: {listen_port: 9000}")); /* it is not opened */
+}
+
+TEST(tls_from_files_needs_certificate_and_key)
+{
+    static const char wanted[] =
+        "tls.mode = \"file\" (c.yaml line 1): needs tls.file.cert_path and "
+        "tls.file.key_path beside it";
+    CHECK_TEXT(judge("tls: {mode: file}"), wanted);
+    CHECK_TEXT(judge("tls: {mode: file, file: {cert_path: c}}"), wanted);
+    CHECK_TEXT(judge("tls: {mode: file, file: {key_path: k}}"), wanted);
+    CHECK(is_accepted("tls: {mode: file, file: {cert_path: c, key_path: k, client_ca_path: a, "
+                      "known_clients_path: b}}"));
+}
+
+TEST(tls_files_need_the_mode_that_reads_them)
+{
+    static const char *const names[] = { "cert_path", "key_path", "client_ca_path",
+                                         "known_clients_path" };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char yaml[128];
+        char wanted[256];
+        snprintf(yaml, sizeof(yaml), "tls: {file: {%s: x}}", names[i]);
+        snprintf(wanted, sizeof(wanted),
+                 "tls.file.%s = \"x\" (c.yaml line 1): needs tls.mode: file beside it", names[i]);
+        CHECK_TEXT(judge(yaml), wanted);
+    }
+}
+
 TEST(ports_conflict_only_when_both_are_opened)
 {
     CHECK(is_accepted("metrics: {enabled: false, listen_port: 9000}"));
     CHECK(is_accepted("server: {listen_port: 0}\nmetrics: {listen_port: 0}"));
 }
 
-HARNESS_TESTS(T(the_defaults_fit_together), T(keystores_need_one_place_of_passwords),
-              T(passwords_need_keystores), T(listens_on_ip_literals),
-              T(refuses_addresses_that_are_no_ip_literals),
+HARNESS_TESTS(T(the_tls_port_is_one_of_its_own), T(tls_from_files_needs_certificate_and_key),
+              T(tls_files_need_the_mode_that_reads_them), T(the_defaults_fit_together),
+              T(keystores_need_one_place_of_passwords), T(passwords_need_keystores),
+              T(listens_on_ip_literals), T(refuses_addresses_that_are_no_ip_literals),
               T(server_and_metrics_do_not_share_a_socket),
               T(one_port_on_two_addresses_is_no_conflict),
               T(ports_conflict_only_when_both_are_opened))

@@ -147,7 +147,7 @@ TEST(refuses_unknown_names)
         { "network: hoodi\nlisten_port: 1\n",
           "2: listen_port: unknown setting; server --help lists them all" },
         { "\"\": 1\n", "1: : unknown setting; server --help lists them all" },
-        { "tls: {mode: file}\n", "1: tls: unknown setting; server --help lists them all" },
+        { "vault: {mode: file}\n", "1: vault: unknown setting; server --help lists them all" },
         { "<<: {a: b}\n", "1: <<: unknown setting; server --help lists them all" },
     };
     CHECK_WRONG(cases);
