@@ -509,13 +509,11 @@ static size_t drink(int fd, size_t piece)
 
 TEST(a_slow_reader_holds_its_sender_back_and_gets_all)
 {
-    enum { SIZE = 16 * MEBIBYTE };
+    enum { SIZE = 8 * MEBIBYTE };
     FIXTURE f;
     begin(&f, ENDPOINT_TCP, &standard);
     FD client = dial(&f);
     FD target = answer(&f);
-    const int small = 4096;
-    setsockopt(target, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     struct pour poured = { .fd = client, .size = SIZE };
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, pour, &poured) == 0);
@@ -536,8 +534,6 @@ TEST(what_nobody_reads_is_not_taken_in)
     begin(&f, ENDPOINT_TCP, &standard);
     FD client = dial(&f);
     FD target = answer(&f);
-    const int small = 4096;
-    setsockopt(target, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     (void)fcntl(client, F_SETFL, O_NONBLOCK);
     static char bytes[64 * 1024];
     size_t sent = 0;
