@@ -156,6 +156,18 @@ static size_t open_sections(const struct schema *schema, size_t index, struct bu
     return levels;
 }
 
+/* A list's default, an item a line. */
+static void write_items(const char *standard, size_t levels, struct buf *out)
+{
+    for (const char *item = standard; *item != '\0';) {
+        size_t size = strcspn(item, ",");
+        write_indent(levels, out);
+        buf_printf(out, "- %.*s\n", (int)size, item);
+        item += size;
+        item += strspn(item, ", ");
+    }
+}
+
 static void write_example(const struct schema *schema, size_t index, struct buf *out)
 {
     const struct setting *setting = &schema->settings[index];
@@ -175,6 +187,9 @@ static void write_example(const struct schema *schema, size_t index, struct buf 
     const char *key = setting->name + length + (length > 0);
     if (setting->example != NULL) {
         buf_printf(out, "#%s: %s\n", key, setting->example);
+    } else if (setting->kind == SETTING_LIST) {
+        buf_printf(out, "%s:\n", key);
+        write_items(setting->standard, levels + 1, out);
     } else {
         buf_printf(out, "%s: %s\n", key, setting->standard);
     }
