@@ -334,6 +334,16 @@ void endpoint_unlisten(const struct endpoint *endpoint, int fd)
     close(fd);
 }
 
+bool endpoint_peer_is(int fd, uint32_t cid)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof(address);
+    if (getpeername(fd, (struct sockaddr *)&address, &size) != 0) {
+        return false;
+    }
+    return address.ss_family != AF_VSOCK || ((const struct sockaddr_vm *)&address)->svm_cid == cid;
+}
+
 uint16_t endpoint_bound_port(int fd)
 {
     struct sockaddr_storage address = { 0 };

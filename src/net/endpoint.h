@@ -53,6 +53,9 @@ RESULT endpoint_listen(const struct endpoint *endpoint, int *fd_out, struct deta
 /* Closes a socket of endpoint_listen() and removes what it left in the file system. Accepts -1. */
 void endpoint_unlisten(const struct endpoint *endpoint, int fd);
 
+/* False: the other end of a vsock is another than `cid`. True for all other kinds of sockets. */
+bool endpoint_peer_is(int fd, uint32_t cid);
+
 /* The TCP port that a listening socket has got; 0 for all others. */
 uint16_t endpoint_bound_port(int fd);
 

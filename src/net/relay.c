@@ -78,6 +78,12 @@ void relays_stop_listening(struct relays *relays)
     }
 }
 
+static bool is_welcome(const struct relay *relay, int fd)
+{
+    uint32_t cid = relay->settings.peer_cid;
+    return cid == 0 || endpoint_peer_is(fd, cid);
+}
+
 static bool has_room(const struct relay *relay)
 {
     return atomic_load(&relay->tally.active) < relay->settings.connections_max &&
@@ -111,7 +117,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *context)
         if (accepted < 0) {
             return;
         }
-        if (has_room(relay)) {
+        if (has_room(relay) && is_welcome(relay, accepted)) {
             atomic_fetch_add(&relay->tally.accepted, 1);
             relay_pair_open(relay, accepted);
         } else {

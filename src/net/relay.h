@@ -40,6 +40,7 @@ struct relays_settings {
 struct relay_settings {
     struct endpoint listen;
     struct endpoint target;
+    uint32_t peer_cid; /* where a vsock's connections must come from; 0: from anywhere */
     size_t connections_max;
     unsigned connect_timeout_ms; /* for the name, for each address, and for a UDS's answer */
     unsigned idle_timeout_ms;    /* without a byte in either direction */
@@ -76,7 +77,7 @@ uint16_t relay_port(const struct relay *relay);
 struct relay_counts {
     uint64_t accepted;  /* taken, whatever became of them */
     uint64_t active;    /* open now */
-    uint64_t refused;   /* over a limit of connections */
+    uint64_t refused;   /* over a limit of connections, or from another CID */
     uint64_t failed;    /* the target could not be reached */
     uint64_t timed_out; /* idle, or lingering, for too long */
     uint64_t reset;     /* broken off by one side */

@@ -111,6 +111,16 @@ RESULT stream_write(struct stream *stream, const void *bytes, size_t size)
     return OK;
 }
 
+/* The newest stream is the first of the list. */
+static void free_oldest(struct stream_server *server)
+{
+    struct stream *oldest = server->streams;
+    while (oldest->next != NULL) {
+        oldest = oldest->next;
+    }
+    free_stream(oldest);
+}
+
 static struct stream *new_stream(struct stream_server *server, int fd)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
@@ -169,11 +179,15 @@ static void on_acceptable(evutil_socket_t fd, short what, void *context)
         if (accepted < 0) {
             return;
         }
-        if (server->count < server->settings.connections_max) {
-            open_stream(server, accepted);
-        } else {
+        if (server->settings.peer_cid != 0 &&
+            !endpoint_peer_is(accepted, server->settings.peer_cid)) {
             close(accepted);
+            continue;
         }
+        if (server->count == server->settings.connections_max) {
+            free_oldest(server);
+        }
+        open_stream(server, accepted);
     }
 }
 

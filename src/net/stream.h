@@ -32,7 +32,8 @@ struct stream_server_settings {
     struct endpoint listen;
     const struct stream_protocol *protocol;
     void *context;
-    size_t connections_max;
+    uint32_t peer_cid;        /* where a vsock's connections must come from; 0: from anywhere */
+    size_t connections_max;   /* at the limit the oldest makes room: its peer may be gone */
     size_t unsent_max;        /* bytes waiting for one peer to take them */
     unsigned idle_timeout_ms; /* without a byte from the peer; also to take what it was sent last */
 };

@@ -21,6 +21,7 @@ struct bootstrap_server;
 /* All is borrowed. */
 struct bootstrap_server_settings {
     struct endpoint listen;
+    uint32_t peer_cid;              /* the enclave's, where it has one */
     const char *configuration_file; /* read anew for each HELLO */
     struct credentials_source credentials;
     struct log_sink *sink;

@@ -20,6 +20,7 @@ static struct relay_settings relay_settings_for(const struct parent_settings *se
     return (struct relay_settings){
         .listen = route->listen,
         .target = route->target,
+        .peer_cid = (uint32_t)settings->enclave.cid,
         .connections_max = settings->relays.max_connections_each,
         .connect_timeout_ms = (unsigned)settings->relays.connect_timeout_seconds * MS,
         .idle_timeout_ms = (unsigned)settings->relays.idle_timeout_seconds * MS,
@@ -63,6 +64,7 @@ static struct result open_heartbeat(struct parent *parent, struct detail *detail
         .listen = parent_own_port(parent->settings, PARENT_HEARTBEAT_PORT),
         .protocol = &heartbeat_protocol,
         .context = &parent->heartbeat,
+        .peer_cid = (uint32_t)parent->settings->enclave.cid,
         .connections_max = HEARTBEATS_MAX,
         .unsent_max = 1,
         .idle_timeout_ms = HEARTBEAT_TIMEOUT_MS,
@@ -80,6 +82,7 @@ static struct result open_bootstrap(struct parent *parent, struct detail *detail
         .listen = parent_own_port(settings, BOOTSTRAP_PORT),
         .configuration_file = settings->configuration_file,
         .credentials = has_file ? credentials_file(settings->credentials.file) : credentials_none(),
+        .peer_cid = (uint32_t)settings->enclave.cid,
         .sink = parent->sink,
     };
     return bootstrap_server_new(parent->loop, &bootstrap, &parent->bootstrap, detail);

@@ -22,12 +22,19 @@ RUNNING = {
     "src/api/sign.c": "test_sign.py",
     "src/app/bench.c": "test_bench.py",
     "src/app/main.c": "test_command_line.py",
+    "src/app/parent.c": "test_parent.py",
     "src/app/server.c": "test_lifecycle.py",
     "src/app/slashing.c": "test_slashing_cli.py",
     "src/app/stack.c": "test_lifecycle.py",
     "src/app/version.c": "test_command_line.py",
     "src/net/http_connection.c": "test_hostile_http.py",
     "src/net/http_loop.c": "test_hostile_http.py",
+    "src/net/relay_pair.c": "test_parent.py",
+    "src/net/relay_target.c": "test_parent.py",
+    "src/parent/bootstrap_server.c": "test_parent.py",
+    "src/parent/heartbeat.c": "test_parent.py",
+    "src/parent/metrics.c": "test_parent.py",
+    "src/parent/parent.c": "test_parent.py",
 }
 
 

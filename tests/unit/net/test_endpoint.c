@@ -296,6 +296,16 @@ TEST(a_vsock_listens_and_connects_where_there_is_one)
     CHECK(limit.tv_sec == 1 && limit.tv_usec > 400 * 1000);
 }
 
+TEST(what_is_no_vsock_may_come_from_anywhere)
+{
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    CHECK(endpoint_peer_is(pair[0], 16));
+    close(pair[0]);
+    close(pair[1]);
+    CHECK(!endpoint_peer_is(-1, 16));
+}
+
 TEST(a_name_resolves_to_its_addresses_and_a_wrong_one_to_none)
 {
     struct endpoint endpoint = endpoint_of("tcp:localhost:80");
@@ -356,5 +366,6 @@ HARNESS_TESTS(T(what_parses_prints_as_the_same_text),
               T(a_uds_listener_has_the_port_in_its_path),
               T(a_vsock_that_the_machine_has_not_is_a_clear_error),
               T(a_vsock_listens_and_connects_where_there_is_one),
+              T(what_is_no_vsock_may_come_from_anywhere),
               T(a_name_resolves_to_its_addresses_and_a_wrong_one_to_none),
               T(the_greeting_is_for_a_uds_alone), T(the_answer_is_ok_and_a_number))

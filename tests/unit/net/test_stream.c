@@ -164,19 +164,18 @@ TEST(a_connection_that_the_protocol_refuses_is_closed)
     CHECK(atomic_load(&opened) == 1 && atomic_load(&closed) == 0);
 }
 
-TEST(connections_over_the_limit_are_closed_and_the_others_go_on)
+TEST(at_the_limit_the_oldest_makes_room_and_the_others_go_on)
 {
     FIXTURE f;
-    begin(&f, 1, LONG_MS, true);
-    int first = dial(&f);
+    begin(&f, 2, LONG_MS, true);
+    FD first = dial(&f);
     CHECK(says_and_hears(first, "x", "x"));
     FD second = dial(&f);
-    CHECK(hears_the_end(second));
-    CHECK(says_and_hears(first, "y", "y"));
-    close(first);
-    CHECK(eventually(&closed, 1));
+    CHECK(says_and_hears(second, "y", "y"));
     FD third = dial(&f);
     CHECK(says_and_hears(third, "z", "z"));
+    CHECK(hears_the_end(first) && eventually(&closed, 1));
+    CHECK(says_and_hears(second, "again", "again"));
 }
 
 TEST(who_takes_nothing_is_bounded_and_then_closed)
@@ -212,6 +211,6 @@ TEST(freeing_the_server_closes_what_is_open)
 HARNESS_TESTS(T(bytes_are_answered_and_the_end_is_told_once),
               T(what_was_written_before_the_end_arrives),
               T(a_connection_that_the_protocol_refuses_is_closed),
-              T(connections_over_the_limit_are_closed_and_the_others_go_on),
+              T(at_the_limit_the_oldest_makes_room_and_the_others_go_on),
               T(who_takes_nothing_is_bounded_and_then_closed), T(who_says_nothing_is_closed),
               T(freeing_the_server_closes_what_is_open))
