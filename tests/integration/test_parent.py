@@ -6,9 +6,12 @@ import pathlib
 import random
 import re
 import resource
+import shlex
+import shutil
 import signal
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -18,7 +21,7 @@ from fake_vsock import (CONFIGURATION, CREDENTIALS, DROPPED, HELLO, KEEPALIVE, L
                         read_until)
 from notify import Supervisor, abstract_name
 from parent import CONFIGURATION_TEXT, Parent, eventually
-from signer import PATIENCE_S, ROOT
+from signer import BINARY, PATIENCE_S, ROOT
 
 
 @pytest.fixture
@@ -659,3 +662,50 @@ def test_an_address_in_use_is_named_with_its_relay(base, tmp_path):
                     f"--enclave-uds-path={tmp_path}/vm", f"--inbound=127.0.0.1:{port} -> 9443",
                     "--metrics-enabled=false")
     assert done.code == 1 and f"127.0.0.1:{port} -> 9443" in done.err and "in use" in done.err
+
+
+# ------------------------------------------------------------------------------------------- the systemd unit
+
+UNIT = ROOT / "packaging" / "systemd" / "containment-chamber-parent.service"
+
+
+def unit() -> dict[str, str]:
+    """The assignments of the unit; those that stand several times are joined."""
+    found = {}
+    for line in UNIT.read_text().splitlines():
+        name, assigned, value = line.partition("=")
+        if assigned and not line.startswith("#"):
+            found[name] = f"{found[name]} {value}" if name in found else value
+    return found
+
+
+def test_the_unit_calls_the_program_as_it_wants_to_be_called(base, tmp_path):
+    path = tmp_path / "parent.yaml"
+    path.write_text(base)
+    program, *arguments = shlex.split(unit()["ExecStart"])
+    assert pathlib.Path(program).name == "containment-chamber"
+    there = [str(path) if argument.endswith("/parent.yaml") else argument for argument in arguments]
+    assert there != arguments and call(*there, "--check-config").code == 0
+
+
+def test_the_unit_agrees_with_what_the_process_does_and_closes_the_rest():
+    given = unit()
+    assert (given["Type"], given["NotifyAccess"]) == ("notify", "main")
+    assert given["ExecReload"].endswith("kill -HUP $MAINPID")
+    assert given["RestartPreventExitStatus"] == "2" and int(given["TimeoutStopSec"]) > 10
+    assert "AF_VSOCK" in given["RestrictAddressFamilies"].split()
+    for name, value in {"NoNewPrivileges": "yes", "ProtectSystem": "strict", "PrivateDevices": "yes",
+                        "CapabilityBoundingSet": "", "LimitCORE": "0", "MemoryDenyWriteExecute": "yes"}.items():
+        assert given[name] == value
+    assert given["SystemCallFilter"].startswith("@system-service ~@privileged")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+def test_systemd_finds_the_unit_right_and_closed(tmp_path):
+    copy = tmp_path / UNIT.name
+    copy.write_text(UNIT.read_text().replace("/usr/local/bin/containment-chamber", str(pathlib.Path(BINARY).resolve())))
+    for command in (["verify"], ["security", "--offline=yes", "--threshold=18"]):
+        done = subprocess.run(["systemd-analyze", "--no-pager", *command, str(copy)], capture_output=True, text=True,
+                              check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert UNIT.name not in done.stderr, done.stderr  # warnings, such as of an unknown name
