@@ -148,35 +148,51 @@ RESULT command_read_options(int count, char *const *arguments, const struct comm
     return read_arguments(count, arguments, &syntax, NULL, detail);
 }
 
-static const char *find_config_path(const struct command_option *options, size_t option_count)
+static const char *named_config(const struct command_options *options)
 {
-    for (size_t i = 0; i < option_count; i++) {
-        if (strcmp(options[i].name, "--config") == 0 && *options[i].value != NULL) {
-            return *options[i].value;
+    for (size_t i = 0; i < options->count; i++) {
+        if (strcmp(options->items[i].name, "--config") == 0 && *options->items[i].value != NULL) {
+            return *options->items[i].value;
         }
     }
-    return getenv("CONTAINMENT_CONFIG");
+    return NULL;
+}
+
+RESULT command_configure_of(const struct schema *schema, int count, char *const *arguments,
+                            const struct command_options *options, struct config **out,
+                            struct detail *detail)
+{
+    extern char **environ;
+    /* The flags win over the file, but the file's name is among them: they are read twice. */
+    const struct command_syntax syntax = { .options = options->items,
+                                           .option_count = options->count };
+    CLEANUP(config_free_ptr) struct config *first = NULL;
+    TRY(config_new_of(schema, &first));
+    TRY(read_arguments(count, arguments, &syntax, first, detail));
+
+    CLEANUP(config_free_ptr) struct config *config = NULL;
+    bool has_environment = schema == &settings_schema;
+    const char *path = named_config(options);
+    path = path == NULL && has_environment ? getenv("CONTAINMENT_CONFIG") : path;
+    TRY(config_new_of(schema, &config));
+    if (path != NULL) {
+        TRY(config_read_file(config, path, detail));
+    }
+    if (has_environment) {
+        TRY(config_read_environment(config, environ, detail));
+    }
+    TRY(read_arguments(count, arguments, &syntax, config, detail));
+    detail_set(detail, "%s", "");
+    *out = STEAL(config);
+    return OK;
 }
 
 RESULT command_configure(int count, char *const *arguments, const struct command_option *options,
                          size_t option_count, struct config **out, struct detail *detail)
 {
-    extern char **environ;
-    /* The flags win over the file, but the file's name is among them: they are read twice. */
-    const struct command_syntax syntax = { .options = options, .option_count = option_count };
-    CLEANUP(config_free_ptr) struct config *first = NULL;
-    TRY(config_new(&first));
-    TRY(read_arguments(count, arguments, &syntax, first, detail));
-
     CLEANUP(config_free_ptr) struct config *config = NULL;
-    const char *path = find_config_path(options, option_count);
-    TRY(config_new(&config));
-    if (path != NULL) {
-        TRY(config_read_file(config, path, detail));
-    }
-    TRY(config_read_environment(config, environ, detail));
-    TRY(read_arguments(count, arguments, &syntax, config, detail));
-    detail_set(detail, "%s", "");
+    const struct command_options all = { .items = options, .count = option_count };
+    TRY(command_configure_of(&settings_schema, count, arguments, &all, &config, detail));
     TRY(config_validate(config, detail));
     *out = STEAL(config);
     return OK;

@@ -19,6 +19,7 @@ enum {
 int command_server(int count, char *const *arguments);
 int command_slashing(int count, char *const *arguments);
 int command_atls(int count, char *const *arguments);
+int command_parent(int count, char *const *arguments);
 int command_bench(int count, char *const *arguments);
 int command_eif(int count, char *const *arguments);
 int command_version(int count, char *const *arguments);
@@ -68,5 +69,14 @@ RESULT command_read(int count, char *const *arguments, const struct command_synt
  */
 RESULT command_configure(int count, char *const *arguments, const struct command_option *options,
                          size_t option_count, struct config **out, struct detail *detail);
+
+/* The same for another table of settings, which has no environment: only the file and the flags. */
+struct command_options {
+    const struct command_option *items;
+    size_t count;
+};
+RESULT command_configure_of(const struct schema *schema, int count, char *const *arguments,
+                            const struct command_options *options, struct config **out,
+                            struct detail *detail);
 
 #endif

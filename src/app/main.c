@@ -15,6 +15,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     { "server", command_server, "answer signing requests (this is the signer)" },
+    { "parent", command_parent, "run beside an enclave: its connections, configuration and logs" },
     { "slashing", command_slashing, "import, export and check slashing protection data" },
     { "atls", command_atls, "verify that a signer runs in the enclave that you trust" },
     { "bench", command_bench, "measure what a signature costs on this machine" },

@@ -13,19 +13,28 @@ struct origin {
 };
 
 struct config {
-    struct settings settings;
+    const struct schema *schema;
+    void *values;
     struct origin *origins; /* one for each line of the table */
 };
 
 RESULT config_new(struct config **out)
 {
+    return config_new_of(&settings_schema, out);
+}
+
+RESULT config_new_of(const struct schema *schema, struct config **out)
+{
     CLEANUP(config_free_ptr) struct config *config = calloc(1, sizeof(*config));
     ENSURE(config != NULL, UNAVAILABLE, "out of memory");
-    config->origins = calloc(settings_table_size, sizeof(config->origins[0]));
+    config->schema = schema;
+    config->values = calloc(1, schema->values_size);
+    ENSURE(config->values != NULL, UNAVAILABLE, "out of memory");
+    config->origins = calloc(*schema->settings_size, sizeof(config->origins[0]));
     ENSURE(config->origins != NULL, UNAVAILABLE, "out of memory");
-    for (size_t i = 0; i < settings_table_size; i++) {
-        const char *standard = settings_table[i].standard;
-        TRY(value_read(&settings_table[i], standard, strlen(standard), &config->settings, NULL));
+    for (size_t i = 0; i < *schema->settings_size; i++) {
+        const char *standard = schema->settings[i].standard;
+        TRY(value_read(&schema->settings[i], standard, strlen(standard), config->values, NULL));
     }
     *out = STEAL(config);
     return OK;
@@ -36,19 +45,31 @@ void config_free(struct config *config)
     if (config == NULL) {
         return;
     }
-    for (size_t i = 0; i < settings_table_size; i++) {
-        value_free(&settings_table[i], &config->settings);
+    for (size_t i = 0; config->values != NULL && i < *config->schema->settings_size; i++) {
+        value_free(&config->schema->settings[i], config->values);
         if (config->origins != NULL) {
             free(config->origins[i].text);
         }
     }
     free(config->origins);
+    free(config->values);
     free(config);
 }
 
 const struct settings *config_settings(const struct config *config)
 {
-    return &config->settings;
+    assert(config->schema == &settings_schema);
+    return config->values;
+}
+
+const void *config_values(const struct config *config)
+{
+    return config->values;
+}
+
+const struct schema *config_schema(const struct config *config)
+{
+    return config->schema;
 }
 
 static const char *origin_text(const struct origin *origin)
@@ -58,15 +79,17 @@ static const char *origin_text(const struct origin *origin)
 
 const char *config_origin(const struct config *config, const char *name)
 {
-    const struct setting *setting = names_find(SPELLING_FILE, name, strlen(name));
-    return setting == NULL ? NULL : origin_text(&config->origins[setting - settings_table]);
+    const struct setting *setting = names_find(config->schema, SPELLING_FILE, name, strlen(name));
+    return setting == NULL ? NULL
+                           : origin_text(&config->origins[setting - config->schema->settings]);
 }
 
 void config_describe(const struct config *config, struct buf *out)
 {
-    for (size_t i = 0; i < settings_table_size; i++) {
-        buf_printf(out, "%s = ", settings_table[i].name);
-        value_write(&settings_table[i], &config->settings, out);
+    const struct schema *schema = config->schema;
+    for (size_t i = 0; i < *schema->settings_size; i++) {
+        buf_printf(out, "%s = ", schema->settings[i].name);
+        value_write(&schema->settings[i], config->values, out);
         buf_printf(out, " (%s)\n", origin_text(&config->origins[i]));
     }
 }
@@ -89,7 +112,7 @@ static struct result prepare(const struct config *config, const struct setting *
                              const struct config_place *place, char **text_out,
                              struct detail *detail)
 {
-    const struct origin *origin = &config->origins[setting - settings_table];
+    const struct origin *origin = &config->origins[setting - config->schema->settings];
     assert(place->source != CONFIG_DEFAULT);
     if (origin->source == place->source) {
         detail_set(detail, "(first by %s)", origin_text(origin));
@@ -104,7 +127,7 @@ static struct result prepare(const struct config *config, const struct setting *
 static void set_origin(struct config *config, const struct setting *setting,
                        const struct config_place *place, char *text)
 {
-    struct origin *origin = &config->origins[setting - settings_table];
+    struct origin *origin = &config->origins[setting - config->schema->settings];
     free(origin->text);
     origin->source = place->source;
     origin->text = text;
@@ -116,7 +139,7 @@ RESULT config_assign(struct config *config, const struct setting *setting,
     CLEANUP(free_ptr) char *origin = NULL;
     struct result result = prepare(config, setting, place, &origin, detail);
     if (is_ok(result)) {
-        result = value_read(setting, text, strlen(text), &config->settings, detail);
+        result = value_read(setting, text, strlen(text), config->values, detail);
     }
     if (!is_ok(result)) {
         name_place(setting, place, detail);
@@ -133,7 +156,7 @@ RESULT config_assign_list(struct config *config, const struct setting *setting,
     CLEANUP(free_ptr) char *origin = NULL;
     struct result result = prepare(config, setting, place, &origin, detail);
     if (is_ok(result)) {
-        result = value_take_list(setting, list, &config->settings, detail);
+        result = value_take_list(setting, list, config->values, detail);
     }
     if (!is_ok(result)) {
         name_place(setting, place, detail);

@@ -14,10 +14,13 @@ struct config; /* settings and where each came from */
 
 /* All defaults. UNAVAILABLE: no memory. */
 RESULT config_new(struct config **out);
-void config_free(struct config *config); /* accepts NULL */
+RESULT config_new_of(const struct schema *schema, struct config **out); /* of another table */
+void config_free(struct config *config);                                /* accepts NULL */
 DEFINE_CLEANUP(struct config, config_free);
 
-const struct settings *config_settings(const struct config *config);
+const struct settings *config_settings(const struct config *config); /* of settings_schema */
+const void *config_values(const struct config *config);              /* of any schema's struct */
+const struct schema *config_schema(const struct config *config);
 
 /* Where the setting's value came from: "default", "config.yaml line 7",
  * "CONTAINMENT_SERVER__LISTEN_PORT", "--server-listen-port". NULL: there is no such setting. */

@@ -67,7 +67,8 @@ static struct result read_variable(struct config *config, const char *variable,
     static const char exempt[] = "CONTAINMENT_CONFIG"; /* the program's: where the file is */
     char name[NAME_SIZE];
     const char *value = split(variable, name);
-    const struct setting *setting = names_find(SPELLING_ENVIRONMENT, name, strlen(name));
+    const struct setting *setting =
+        names_find(config_schema(config), SPELLING_ENVIRONMENT, name, strlen(name));
     if (setting != NULL) {
         const struct config_place place = { .source = CONFIG_ENVIRONMENT, .text = name };
         return config_assign(config, setting, &place, value, detail);
@@ -75,7 +76,7 @@ static struct result read_variable(struct config *config, const char *variable,
     if (strcasecmp(name, exempt) == 0 || is_service_link(name, value)) {
         return OK;
     }
-    return names_refuse(SPELLING_ENVIRONMENT, name, detail);
+    return names_refuse(config_schema(config), SPELLING_ENVIRONMENT, name, detail);
 }
 
 RESULT config_read_environment(struct config *config, char *const *environment,
@@ -106,12 +107,13 @@ static const char *separate_value(const struct setting *setting, const char *nex
     return is_flag ? NULL : next;
 }
 
-static struct result no_setting(const char *name, int *used_out, struct detail *detail)
+static struct result no_setting(const struct schema *schema, const char *name, int *used_out,
+                                struct detail *detail)
 {
-    if (names_moved(SPELLING_FLAG, name, detail)) {
+    if (names_moved(schema, SPELLING_FLAG, name, detail)) {
         return FAIL(BAD_INPUT, "this flag has a new name");
     }
-    names_suggest(SPELLING_FLAG, name, detail);
+    names_suggest(schema, SPELLING_FLAG, name, detail);
     *used_out = 0;
     return OK;
 }
@@ -122,9 +124,10 @@ RESULT config_read_flag(struct config *config, int count, char *const *arguments
     char name[NAME_SIZE];
     const char *value = split(arguments[0], name);
     int used = 1;
-    const struct setting *setting = names_find(SPELLING_FLAG, name, strlen(name));
+    const struct setting *setting =
+        names_find(config_schema(config), SPELLING_FLAG, name, strlen(name));
     if (setting == NULL) {
-        return no_setting(name, used_out, detail);
+        return no_setting(config_schema(config), name, used_out, detail);
     }
     if (strchr(arguments[0], '=') == NULL) {
         value = separate_value(setting, count > 1 ? arguments[1] : NULL, &used);

@@ -65,10 +65,11 @@ static bool is_name(enum spelling spelling, const char *candidate, const char *n
                                             : strncmp(candidate, name, size) == 0;
 }
 
-const struct setting *names_find(enum spelling spelling, const char *name, size_t size)
+const struct setting *names_find(const struct schema *schema, enum spelling spelling,
+                                 const char *name, size_t size)
 {
-    for (size_t i = 0; i < settings_table_size; i++) {
-        const struct setting *setting = &settings_table[i];
+    for (size_t i = 0; i < *schema->settings_size; i++) {
+        const struct setting *setting = &schema->settings[i];
         char spelled[NAMES_SIZE];
         names_spell(spelling, setting->name, spelled);
         if (is_name(spelling, spelled, name, size)) {
@@ -83,19 +84,19 @@ const struct setting *names_find(enum spelling spelling, const char *name, size_
 
 /* Says where the setting is now that was called `name` when its section was `old`: under `section`,
  * if there is one of the rest of its name, else somewhere there. */
-static void say_moved(enum spelling spelling, const char *name, const char *section,
-                      const char *rest, struct detail *detail)
+static void say_moved(const struct schema *schema, enum spelling spelling, const char *name,
+                      const char *section, const char *rest, struct detail *detail)
 {
     char now[2 * NAMES_SIZE];
     snprintf(now, sizeof(now), "%s%.*s", section, NAMES_SIZE, rest);
-    if (names_find(spelling, now, strlen(now)) == NULL) {
+    if (names_find(schema, spelling, now, strlen(now)) == NULL) {
         snprintf(now, sizeof(now), "%s%s*", section, styles[spelling].level);
     }
     detail_set(detail, "%.*s (now %s)", NAMES_SIZE, name, now);
 }
 
-static bool moved_by(const struct names_rename *rename, enum spelling spelling, const char *name,
-                     struct detail *detail)
+static bool moved_by(const struct schema *schema, const struct names_rename *rename,
+                     enum spelling spelling, const char *name, struct detail *detail)
 {
     char old[NAMES_SIZE];
     char new[NAMES_SIZE];
@@ -110,18 +111,19 @@ static bool moved_by(const struct names_rename *rename, enum spelling spelling, 
         detail_set(detail, "%s (now %s)", name, new);
         return true;
     }
-    if (sections_find(rename->new_name, strlen(rename->new_name)) == NULL ||
+    if (sections_find(schema, rename->new_name, strlen(rename->new_name)) == NULL ||
         strncmp(name + length, level, strlen(level)) != 0) {
         return false;
     }
-    say_moved(spelling, name, new, name + length, detail);
+    say_moved(schema, spelling, name, new, name + length, detail);
     return true;
 }
 
-bool names_moved(enum spelling spelling, const char *name, struct detail *detail)
+bool names_moved(const struct schema *schema, enum spelling spelling, const char *name,
+                 struct detail *detail)
 {
-    for (size_t i = 0; i < names_renames_size; i++) {
-        if (moved_by(&names_renames[i], spelling, name, detail)) {
+    for (size_t i = 0; i < *schema->renames_size; i++) {
+        if (moved_by(schema, &schema->renames[i], spelling, name, detail)) {
             return true;
         }
     }
@@ -171,22 +173,25 @@ static void consider(struct nearest *nearest, const char *candidate)
     }
 }
 
-static void consider_all(struct nearest *nearest, enum spelling spelling)
+static void consider_all(const struct schema *schema, struct nearest *nearest,
+                         enum spelling spelling)
 {
-    for (size_t i = 0; i < settings_table_size; i++) {
+    for (size_t i = 0; i < *schema->settings_size; i++) {
+        const struct setting *setting = &schema->settings[i];
         char spelled[NAMES_SIZE];
-        names_spell(spelling, settings_table[i].name, spelled);
+        names_spell(spelling, setting->name, spelled);
         consider(nearest, spelled);
-        if (spelling == SPELLING_FLAG && settings_table[i].flag != NULL) {
-            consider(nearest, settings_table[i].flag);
+        if (spelling == SPELLING_FLAG && setting->flag != NULL) {
+            consider(nearest, setting->flag);
         }
     }
-    for (size_t i = 0; spelling == SPELLING_FILE && i < sections_table_size; i++) {
-        consider(nearest, sections_table[i].name);
+    for (size_t i = 0; spelling == SPELLING_FILE && i < *schema->sections_size; i++) {
+        consider(nearest, schema->sections[i].name);
     }
 }
 
-void names_suggest(enum spelling spelling, const char *name, struct detail *detail)
+void names_suggest(const struct schema *schema, enum spelling spelling, const char *name,
+                   struct detail *detail)
 {
     detail_set(detail, "%.*s", NAMES_SIZE, name);
     size_t size = strlen(name);
@@ -197,17 +202,18 @@ void names_suggest(enum spelling spelling, const char *name, struct detail *deta
     size_t near = (size - prefix_size) / LETTERS_EACH;
     near = near > DISTANCE_MAX ? DISTANCE_MAX : near;
     struct nearest nearest = { .wanted = name, .distance = near + 1 };
-    consider_all(&nearest, spelling);
+    consider_all(schema, &nearest, spelling);
     if (nearest.name[0] != '\0') {
         detail_set(detail, "%s (did you mean %s?)", name, nearest.name);
     }
 }
 
-RESULT names_refuse(enum spelling spelling, const char *name, struct detail *detail)
+RESULT names_refuse(const struct schema *schema, enum spelling spelling, const char *name,
+                    struct detail *detail)
 {
-    if (names_moved(spelling, name, detail)) {
+    if (names_moved(schema, spelling, name, detail)) {
         return FAIL(BAD_INPUT, "this setting has a new name");
     }
-    names_suggest(spelling, name, detail);
-    return FAIL(BAD_INPUT, "unknown setting; server --help lists them all");
+    names_suggest(schema, spelling, name, detail);
+    return (struct result){ STATUS_BAD_INPUT, schema->unknown };
 }

@@ -22,7 +22,8 @@ const char *names_prefix(enum spelling spelling);
 void names_spell(enum spelling spelling, const char *name, char out[static NAMES_SIZE]);
 
 /* The setting of that name or further flag; environment names in any case. NULL: none. */
-const struct setting *names_find(enum spelling spelling, const char *name, size_t size);
+const struct setting *names_find(const struct schema *schema, enum spelling spelling,
+                                 const char *name, size_t size);
 
 /* Names of earlier versions. */
 struct names_rename {
@@ -34,12 +35,15 @@ extern const struct names_rename names_renames[];
 extern const size_t names_renames_size;
 
 /* True when `name` is of an earlier version: `detail` is `<name> (now <new name>)`. */
-bool names_moved(enum spelling spelling, const char *name, struct detail *detail);
+bool names_moved(const struct schema *schema, enum spelling spelling, const char *name,
+                 struct detail *detail);
 
 /* Sets `detail` to `<name> (did you mean <nearest>?)`, or to the name when nothing is near. */
-void names_suggest(enum spelling spelling, const char *name, struct detail *detail);
+void names_suggest(const struct schema *schema, enum spelling spelling, const char *name,
+                   struct detail *detail);
 
 /* BAD_INPUT for a name that is no setting's, by the two above. */
-RESULT names_refuse(enum spelling spelling, const char *name, struct detail *detail);
+RESULT names_refuse(const struct schema *schema, enum spelling spelling, const char *name,
+                    struct detail *detail);
 
 #endif

@@ -50,10 +50,11 @@ static void write_wrapped(struct buf *out, const char *prefix, const char *text)
 }
 
 /* True when the setting is the first of its section in the table, or in none. */
-static bool begins_section(size_t index)
+static bool begins_section(const struct schema *schema, size_t index)
 {
-    const struct section *section = sections_of(&settings_table[index]);
-    return index == 0 || section == NULL || section != sections_of(&settings_table[index - 1]);
+    const struct setting *setting = &schema->settings[index];
+    const struct section *section = sections_of(schema, setting);
+    return index == 0 || section == NULL || section != sections_of(schema, setting - 1);
 }
 
 /* True when the help does not say already what the setting takes. */
@@ -102,15 +103,16 @@ static void write_default(const struct setting *setting, struct buf *out)
     buf_append_text(out, "]\n");
 }
 
-void config_help(struct buf *out)
+void config_help_of(const struct schema *schema, struct buf *out)
 {
-    for (size_t i = 0; i < settings_table_size; i++) {
-        const struct setting *setting = &settings_table[i];
-        const struct section *section = sections_of(setting);
-        buf_append_text(out, i > 0 && begins_section(i) ? "\n" : "");
-        if (begins_section(i) && section == NULL) {
+    for (size_t i = 0; i < *schema->settings_size; i++) {
+        const struct setting *setting = &schema->settings[i];
+        const struct section *section = sections_of(schema, setting);
+        bool begins = begins_section(schema, i);
+        buf_append_text(out, i > 0 && begins ? "\n" : "");
+        if (begins && section == NULL) {
             buf_printf(out, "%s\n", setting->name);
-        } else if (begins_section(i)) {
+        } else if (begins) {
             buf_printf(out, "%s: %s\n", section->name, section->help);
         }
         write_flags(setting, out);
@@ -134,17 +136,17 @@ static const char *comment_prefix(size_t levels)
 }
 
 /* Opens the setting's sections, except those that are open already; gives the number of all. */
-static size_t open_sections(size_t index, struct buf *out)
+static size_t open_sections(const struct schema *schema, size_t index, struct buf *out)
 {
-    const char *name = settings_table[index].name;
-    const char *before = index == 0 ? "" : settings_table[index - 1].name;
+    const char *name = schema->settings[index].name;
+    const char *before = index == 0 ? "" : schema->settings[index - 1].name;
     size_t levels = 0;
     const char *level = name;
     for (const char *dot = strchr(name, '.'); dot != NULL; dot = strchr(level, '.')) {
         size_t length = (size_t)(dot - name);
         if (strncmp(name, before, length + 1) != 0) {
             buf_append_text(out, "\n");
-            write_wrapped(out, comment_prefix(levels), sections_find(name, length)->help);
+            write_wrapped(out, comment_prefix(levels), sections_find(schema, name, length)->help);
             write_indent(levels, out);
             buf_printf(out, "%.*s:\n", (int)(dot - level), level);
         }
@@ -154,10 +156,22 @@ static size_t open_sections(size_t index, struct buf *out)
     return levels;
 }
 
-static void write_example(size_t index, struct buf *out)
+/* A list's default, an item a line. */
+static void write_items(const char *standard, size_t levels, struct buf *out)
 {
-    const struct setting *setting = &settings_table[index];
-    size_t levels = open_sections(index, out);
+    for (const char *item = standard; *item != '\0';) {
+        size_t size = strcspn(item, ",");
+        write_indent(levels, out);
+        buf_printf(out, "- %.*s\n", (int)size, item);
+        item += size;
+        item += strspn(item, ", ");
+    }
+}
+
+static void write_example(const struct schema *schema, size_t index, struct buf *out)
+{
+    const struct setting *setting = &schema->settings[index];
+    size_t levels = open_sections(schema, index, out);
     BUF text = BUF_INIT(PARAGRAPH_MAX);
     buf_append_text(&text, setting->help);
     if (has_range(setting)) {
@@ -173,25 +187,30 @@ static void write_example(size_t index, struct buf *out)
     const char *key = setting->name + length + (length > 0);
     if (setting->example != NULL) {
         buf_printf(out, "#%s: %s\n", key, setting->example);
+    } else if (setting->kind == SETTING_LIST) {
+        buf_printf(out, "%s:\n", key);
+        write_items(setting->standard, levels + 1, out);
     } else {
         buf_printf(out, "%s: %s\n", key, setting->standard);
     }
 }
 
+void config_example_of(const struct schema *schema, struct buf *out)
+{
+    write_wrapped(out, comment_prefix(0), schema->example_header);
+    for (size_t i = 0; i < *schema->settings_size; i++) {
+        write_example(schema, i, out);
+    }
+}
+
+void config_help(struct buf *out)
+{
+    config_help_of(&settings_schema, out);
+}
+
 void config_example(struct buf *out)
 {
-    write_wrapped(out, comment_prefix(0),
-                  "Settings of Containment Chamber: every one there is, with its default. Use the "
-                  "file as it is, or keep only the lines that you change.\n\n"
-                  "A setting that has no default is commented out, with no space after its #; "
-                  "remove the # to use it.\n\n"
-                  "The environment and the command line can set all of this, too: see "
-                  "docs/configuration.md. Check a file that you changed with: containment-chamber "
-                  "server --config config.yaml --check-config\n\n"
-                  "Generated by: containment-chamber server --print-example-config");
-    for (size_t i = 0; i < settings_table_size; i++) {
-        write_example(i, out);
-    }
+    config_example_of(&settings_schema, out);
 }
 
 static void write_type(const struct setting *setting, struct buf *out)
@@ -215,7 +234,7 @@ static void write_row(const char *title, const char *value, struct buf *out)
 static void write_reference(const struct setting *setting, struct buf *out)
 {
     char spelled[NAMES_SIZE];
-    const char *heading = sections_of(setting) == NULL ? "##" : "###";
+    const char *heading = sections_of(&settings_schema, setting) == NULL ? "##" : "###";
     buf_printf(out, "\n%s `%s`\n\n", heading, setting->name);
     write_wrapped(out, "", setting->help);
     buf_append_text(out, "\n| | |\n| --- | --- |\n| Takes | ");
@@ -280,7 +299,7 @@ static void write_renames(struct buf *out)
                          "| earlier | now |\n| --- | --- |\n");
     for (size_t i = 0; i < names_renames_size; i++) {
         const char *new = names_renames[i].new_name;
-        const char *all = sections_find(new, strlen(new)) == NULL ? "" : ".*";
+        const char *all = sections_find(&settings_schema, new, strlen(new)) == NULL ? "" : ".*";
         buf_printf(out, "| `%s%s` | `%s%s` |\n", names_renames[i].old_name, all, new, all);
     }
 }
@@ -289,8 +308,8 @@ void config_reference(struct buf *out)
 {
     write_preamble(out);
     for (size_t i = 0; i < settings_table_size; i++) {
-        const struct section *section = sections_of(&settings_table[i]);
-        if (begins_section(i) && section != NULL) {
+        const struct section *section = sections_of(&settings_schema, &settings_table[i]);
+        if (begins_section(&settings_schema, i) && section != NULL) {
             buf_printf(out, "\n## `%s`\n\n%s\n", section->name, section->help);
         }
         write_reference(&settings_table[i], out);

@@ -4,6 +4,7 @@
 #define CONFIG_PAGES_H
 
 #include "base/buf.h"
+#include "config/settings.h"
 
 enum { PAGES_MAX = 256 * 1024 }; /* bytes that suffice for any page */
 
@@ -12,6 +13,10 @@ void config_help(struct buf *out);
 
 /* config.example.yaml: every setting with its help; it loads, and gives the defaults. */
 void config_example(struct buf *out);
+
+/* The same two for another table of settings. */
+void config_help_of(const struct schema *schema, struct buf *out);
+void config_example_of(const struct schema *schema, struct buf *out);
 
 /* docs/configuration.md. */
 void config_reference(struct buf *out);

@@ -20,12 +20,12 @@ const struct section sections_table[] = {
 
 const size_t sections_table_size = sizeof(sections_table) / sizeof(sections_table[0]);
 
-const struct section *sections_find(const char *name, size_t size)
+const struct section *sections_find(const struct schema *schema, const char *name, size_t size)
 {
-    for (size_t i = 0; i < sections_table_size; i++) {
-        const char *section = sections_table[i].name;
+    for (size_t i = 0; i < *schema->sections_size; i++) {
+        const char *section = schema->sections[i].name;
         if (strlen(section) == size && strncmp(section, name, size) == 0) {
-            return &sections_table[i];
+            return &schema->sections[i];
         }
     }
     return NULL;
@@ -37,7 +37,7 @@ size_t sections_name_length(const char *name)
     return dot == NULL ? 0 : (size_t)(dot - name);
 }
 
-const struct section *sections_of(const struct setting *setting)
+const struct section *sections_of(const struct schema *schema, const struct setting *setting)
 {
-    return sections_find(setting->name, sections_name_length(setting->name));
+    return sections_find(schema, setting->name, sections_name_length(setting->name));
 }

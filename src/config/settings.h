@@ -106,4 +106,24 @@ struct setting {
 extern const struct setting settings_table[];
 extern const size_t settings_table_size;
 
+/* A table of settings with what belongs to it. The signer's is settings_schema; another subcommand
+ * with a file of its own has another. Counts are addresses, because a constant's value is no
+ * constant expression in C. */
+struct section;
+struct names_rename;
+
+struct schema {
+    const struct setting *settings;
+    const size_t *settings_size;
+    const struct section *sections;
+    const size_t *sections_size;
+    const struct names_rename *renames;
+    const size_t *renames_size;
+    size_t values_size;         /* of the struct that the offsets are in */
+    const char *unknown;        /* what is said to an unknown name; a literal */
+    const char *example_header; /* how the example file begins */
+};
+
+extern const struct schema settings_schema; /* of struct settings */
+
 #endif

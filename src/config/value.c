@@ -12,14 +12,14 @@ enum {
     TAKES_MAX = 128, /* bytes of what value_write_takes() says */
 };
 
-static void *place_of(const struct setting *setting, struct settings *settings)
+static void *place_of(const struct setting *setting, void *values)
 {
-    return (char *)settings + setting->offset;
+    return (char *)values + setting->offset;
 }
 
-static const void *seen_at(const struct setting *setting, const struct settings *settings)
+static const void *seen_at(const struct setting *setting, const void *values)
 {
-    return (const char *)settings + setting->offset;
+    return (const char *)values + setting->offset;
 }
 
 bool value_may_be_empty(const struct setting *setting)
@@ -68,31 +68,31 @@ static struct result check_text(const char *text, size_t size)
 
 /* Puts a copy of a text that was checked into its place. */
 static struct result store_text(const struct setting *setting, const char *text, size_t size,
-                                struct settings *settings)
+                                void *values)
 {
     char *copy = strndup(text, size);
     ENSURE(copy != NULL, UNAVAILABLE, "out of memory");
-    char **place = place_of(setting, settings);
+    char **place = place_of(setting, values);
     free(*place);
     *place = copy;
     return OK;
 }
 
 static struct result read_text(const struct setting *setting, const char *text, size_t size,
-                               struct settings *settings)
+                               void *values)
 {
     TRY(check_text(text, size));
-    return store_text(setting, text, size, settings);
+    return store_text(setting, text, size, values);
 }
 
 static struct result read_choice(const struct setting *setting, const char *text, size_t size,
-                                 struct settings *settings)
+                                 void *values)
 {
     const char *choice = setting->choices;
     while (*choice != '\0') {
         size_t length = strcspn(choice, "|");
         if (length == size && strncmp(choice, text, size) == 0) {
-            return store_text(setting, text, size, settings);
+            return store_text(setting, text, size, values);
         }
         choice += length + (choice[length] == '|');
     }
@@ -109,7 +109,7 @@ static bool is_all_digits(const char *text, size_t size)
 }
 
 static struct result read_number(const struct setting *setting, const char *text, size_t size,
-                                 struct settings *settings)
+                                 void *values)
 {
     uint64_t number = 0;
     ENSURE(is_all_digits(text, size), BAD_INPUT, "not a whole number");
@@ -117,16 +117,16 @@ static struct result read_number(const struct setting *setting, const char *text
     ENSURE(size == 1 || text[0] != '0', BAD_INPUT, "a number must not begin with 0");
     ENSURE(is_ok(decimal_parse(text, size, &number)), BAD_INPUT, "number out of range");
     ENSURE(number >= setting->min && number <= setting->max, BAD_INPUT, "number out of range");
-    *(uint64_t *)place_of(setting, settings) = number;
+    *(uint64_t *)place_of(setting, values) = number;
     return OK;
 }
 
 static struct result read_boolean(const struct setting *setting, const char *text, size_t size,
-                                  struct settings *settings)
+                                  void *values)
 {
     bool value = equals(text, size, "true");
     ENSURE(value || equals(text, size, "false"), BAD_INPUT, "neither true nor false");
-    *(bool *)place_of(setting, settings) = value;
+    *(bool *)place_of(setting, values) = value;
     return OK;
 }
 
@@ -164,14 +164,14 @@ void value_list_free(struct text_list *list)
     *list = (struct text_list){ .items = NULL };
 }
 
-RESULT value_take_list(const struct setting *setting, struct text_list *list,
-                       struct settings *settings, struct detail *detail)
+RESULT value_take_list(const struct setting *setting, struct text_list *list, void *values,
+                       struct detail *detail)
 {
     if (list->count == 0 && !value_may_be_empty(setting)) {
         detail_set(detail, "= []");
         return FAIL(BAD_INPUT, "empty");
     }
-    struct text_list *place = place_of(setting, settings);
+    struct text_list *place = place_of(setting, values);
     value_list_free(place);
     *place = *list;
     *list = (struct text_list){ .items = NULL };
@@ -193,7 +193,7 @@ static struct result append_piece(struct text_list *list, const char *piece, siz
 }
 
 static struct result read_list(const struct setting *setting, const char *text, size_t size,
-                               struct settings *settings, struct detail *detail)
+                               void *values, struct detail *detail)
 {
     CLEANUP(value_list_free) struct text_list list = { .items = NULL };
     const char *end = text + size;
@@ -203,26 +203,26 @@ static struct result read_list(const struct setting *setting, const char *text, 
         TRY(append_piece(&list, piece, (size_t)(stop - piece), detail));
         piece = comma == NULL ? NULL : comma + 1;
     }
-    return value_take_list(setting, &list, settings, detail);
+    return value_take_list(setting, &list, values, detail);
 }
 
 static struct result (*const readers[])(const struct setting *setting, const char *text,
-                                        size_t size, struct settings *settings) = {
+                                        size_t size, void *values) = {
     [SETTING_TEXT] = read_text,
     [SETTING_CHOICE] = read_choice,
     [SETTING_NUMBER] = read_number,
     [SETTING_BOOLEAN] = read_boolean,
 };
 
-RESULT value_read(const struct setting *setting, const char *text, size_t size,
-                  struct settings *settings, struct detail *detail)
+RESULT value_read(const struct setting *setting, const char *text, size_t size, void *values,
+                  struct detail *detail)
 {
     if (setting->kind == SETTING_LIST) {
-        return read_list(setting, text, size, settings, detail);
+        return read_list(setting, text, size, values, detail);
     }
     struct result result = FAIL(BAD_INPUT, "empty");
     if (size > 0 || value_may_be_empty(setting)) {
-        result = readers[setting->kind](setting, text, size, settings);
+        result = readers[setting->kind](setting, text, size, values);
     }
     if (!is_ok(result)) {
         show_wrong(setting, text, size, detail);
@@ -230,17 +230,17 @@ RESULT value_read(const struct setting *setting, const char *text, size_t size,
     return result;
 }
 
-void value_free(const struct setting *setting, struct settings *settings)
+void value_free(const struct setting *setting, void *values)
 {
     switch (setting->kind) {
     case SETTING_TEXT:
     case SETTING_CHOICE: {
-        char **place = place_of(setting, settings);
+        char **place = place_of(setting, values);
         free(STEAL(*place));
         return;
     }
     case SETTING_LIST:
-        value_list_free(place_of(setting, settings));
+        value_list_free(place_of(setting, values));
         return;
     case SETTING_NUMBER:
     case SETTING_BOOLEAN:
@@ -257,9 +257,9 @@ static void write_list(const struct text_list *list, struct buf *out)
     buf_append_text(out, "]");
 }
 
-void value_write(const struct setting *setting, const struct settings *settings, struct buf *out)
+void value_write(const struct setting *setting, const void *values, struct buf *out)
 {
-    const void *place = seen_at(setting, settings);
+    const void *place = seen_at(setting, values);
     switch (setting->kind) {
     case SETTING_TEXT:
     case SETTING_CHOICE: {

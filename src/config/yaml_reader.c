@@ -225,7 +225,7 @@ static struct result read_setting(struct reader *reader, const struct setting *s
 
 static struct result open_section(struct reader *reader, const struct section *section, size_t line)
 {
-    size_t *opened = &reader->section_lines[section - sections_table];
+    size_t *opened = &reader->section_lines[section - config_schema(reader->config)->sections];
     if (*opened != 0) {
         detail_set(reader->detail, "%s line %zu: %s (first on line %zu)", reader->name, line,
                    reader->path, *opened);
@@ -252,13 +252,16 @@ static struct result read_key(struct reader *reader, const yaml_event_t *event)
     ENSURE(strchr(scalar(event), '.') == NULL, BAD_INPUT,
            "a dot in a name; write nested settings, each level indented below the one before");
     size_t size = strlen(reader->path);
-    const struct section *section = sections_find(reader->path, size);
+    const struct section *section =
+        sections_find(config_schema(reader->config), reader->path, size);
     if (section != NULL) {
         return open_section(reader, section, line_of(event));
     }
-    const struct setting *setting = names_find(SPELLING_FILE, reader->path, size);
+    const struct setting *setting =
+        names_find(config_schema(reader->config), SPELLING_FILE, reader->path, size);
     if (setting == NULL) {
-        struct result refused = names_refuse(SPELLING_FILE, reader->path, reader->detail);
+        struct result refused = names_refuse(config_schema(reader->config), SPELLING_FILE,
+                                             reader->path, reader->detail);
         detail_prefix(reader->detail, "%s line %zu: ", reader->name, line_of(event));
         return refused;
     }
@@ -315,7 +318,8 @@ static size_t mark_length(const char *yaml, size_t size)
 RESULT yaml_reader_read(struct config *config, const char *name, const void *yaml, size_t size,
                         struct detail *detail)
 {
-    CLEANUP(free_ptr) size_t *section_lines = calloc(sections_table_size, sizeof(size_t));
+    CLEANUP(free_ptr)
+    size_t *section_lines = calloc(*config_schema(config)->sections_size + 1, sizeof(size_t));
     ENSURE(section_lines != NULL, UNAVAILABLE, "out of memory");
     size_t length = strlen(name);
     size_t skipped = mark_length(yaml, size);

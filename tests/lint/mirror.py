@@ -31,6 +31,7 @@ RUNNING = {
     "src/app/eif_show.c": "test_eif.py",
     "src/app/certificates.c": "test_tls.py",
     "src/app/main.c": "test_command_line.py",
+    "src/app/parent.c": "test_parent.py",
     "src/app/server.c": "test_lifecycle.py",
     "src/app/slashing.c": "test_slashing_cli.py",
     "src/app/stack.c": "test_lifecycle.py",
@@ -39,6 +40,12 @@ RUNNING = {
     "src/net/http_loop.c": "test_hostile_http.py",
     "src/net/http_transport.c": "test_tls.py",
     "src/net/http_waiting.c": "test_hostile_http.py",
+    "src/net/relay_pair.c": "test_parent.py",
+    "src/net/relay_target.c": "test_parent.py",
+    "src/parent/bootstrap_server.c": "test_parent.py",
+    "src/parent/heartbeat.c": "test_parent.py",
+    "src/parent/metrics.c": "test_parent.py",
+    "src/parent/parent.c": "test_parent.py",
 }
 
 

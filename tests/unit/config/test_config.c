@@ -10,7 +10,7 @@ static const struct config_place flag = { .source = CONFIG_FLAG, .text = "--netw
 
 static const struct setting *named(const char *name)
 {
-    const struct setting *setting = names_find(SPELLING_FILE, name, strlen(name));
+    const struct setting *setting = names_find(&settings_schema, SPELLING_FILE, name, strlen(name));
     assert(setting != NULL);
     return setting;
 }

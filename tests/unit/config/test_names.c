@@ -6,13 +6,13 @@ static const enum spelling spellings[] = { SPELLING_FILE, SPELLING_ENVIRONMENT, 
 
 static const struct setting *find(enum spelling spelling, const char *name)
 {
-    return names_find(spelling, name, strlen(name));
+    return names_find(&settings_schema, spelling, name, strlen(name));
 }
 
 static const char *suggestion(enum spelling spelling, const char *name)
 {
     static struct detail detail;
-    names_suggest(spelling, name, &detail);
+    names_suggest(&settings_schema, spelling, name, &detail);
     return detail.text;
 }
 
@@ -168,8 +168,10 @@ TEST(every_rename_leads_to_what_there_is)
     for (size_t i = 0; i < names_renames_size; i++) {
         const char *new = names_renames[i].new_name;
         const char *old = names_renames[i].old_name;
-        CHECK(find(SPELLING_FILE, new) != NULL || sections_find(new, strlen(new)) != NULL);
-        CHECK(find(SPELLING_FILE, old) == NULL && sections_find(old, strlen(old)) == NULL);
+        CHECK(find(SPELLING_FILE, new) != NULL ||
+              sections_find(&settings_schema, new, strlen(new)) != NULL);
+        CHECK(find(SPELLING_FILE, old) == NULL &&
+              sections_find(&settings_schema, old, strlen(old)) == NULL);
     }
 }
 
@@ -201,10 +203,12 @@ TEST(names_of_earlier_versions_tell_the_new_one)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct detail detail = { .text = "" };
-        CHECK(names_moved(cases[i].spelling, cases[i].name, &detail));
+        CHECK(names_moved(&settings_schema, cases[i].spelling, cases[i].name, &detail));
         CHECK_TEXT(detail.text, cases[i].wanted);
-        CHECK_TEXT(line_of(names_refuse(cases[i].spelling, cases[i].name, &detail), NULL),
-                   "this setting has a new name");
+        CHECK_TEXT(
+            line_of(names_refuse(&settings_schema, cases[i].spelling, cases[i].name, &detail),
+                    NULL),
+            "this setting has a new name");
     }
 }
 
@@ -224,7 +228,7 @@ TEST(names_that_only_begin_like_earlier_ones_are_not_taken_for_them)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct detail detail = { .text = "untouched" };
-        CHECK(!names_moved(cases[i].spelling, cases[i].name, &detail));
+        CHECK(!names_moved(&settings_schema, cases[i].spelling, cases[i].name, &detail));
         CHECK_TEXT(detail.text, "untouched");
     }
 }
@@ -234,18 +238,19 @@ TEST(an_endless_name_below_an_earlier_section_is_cut)
     char name[4096] = "antislashing.";
     memset(name + strlen(name), 'x', sizeof(name) - 1 - strlen(name));
     struct detail detail = { .text = "" };
-    CHECK(names_moved(SPELLING_FILE, name, &detail));
+    CHECK(names_moved(&settings_schema, SPELLING_FILE, name, &detail));
     CHECK(strstr(detail.text, " (now anti_slashing.*)") != NULL);
 }
 
 TEST(refuses_the_unknown_with_the_remedy)
 {
     struct detail detail = { .text = "" };
-    struct result refused = names_refuse(SPELLING_FILE, "netwrk", &detail);
+    struct result refused = names_refuse(&settings_schema, SPELLING_FILE, "netwrk", &detail);
     CHECK(refused.status == STATUS_BAD_INPUT);
     CHECK_TEXT(line_of(refused, &detail), "netwrk (did you mean network?): unknown setting; server "
                                           "--help lists them all");
-    CHECK_FAILS(BAD_INPUT, names_refuse(SPELLING_FLAG, "--nothing-like-it", NULL));
+    CHECK_FAILS(BAD_INPUT,
+                names_refuse(&settings_schema, SPELLING_FLAG, "--nothing-like-it", NULL));
 }
 
 HARNESS_TESTS(T(every_setting_is_found_in_every_spelling), T(spells_dots_and_underscores),

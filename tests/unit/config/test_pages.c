@@ -155,8 +155,8 @@ TEST(the_reference_has_every_name_of_every_setting)
         const struct setting *setting = &settings_table[i];
         char spelled[NAMES_SIZE];
         char line[NAMES_SIZE + 32];
-        snprintf(line, sizeof(line), "\n%s `%s`\n", sections_of(setting) == NULL ? "##" : "###",
-                 setting->name);
+        snprintf(line, sizeof(line), "\n%s `%s`\n",
+                 sections_of(&settings_schema, setting) == NULL ? "##" : "###", setting->name);
         CHECK(strstr(out.data, line) != NULL);
         names_spell(SPELLING_ENVIRONMENT, setting->name, spelled);
         snprintf(line, sizeof(line), "\n| Environment | `%s` |\n", spelled);

@@ -5,15 +5,16 @@ TEST(finds_every_section_by_its_name)
 {
     for (size_t i = 0; i < sections_table_size; i++) {
         const char *name = sections_table[i].name;
-        CHECK(sections_find(name, strlen(name)) == &sections_table[i]);
+        CHECK(sections_find(&settings_schema, name, strlen(name)) == &sections_table[i]);
     }
 }
 
 TEST(a_name_ends_where_its_size_says)
 {
-    CHECK(sections_find("server.listen_port", strlen("server")) == sections_find("server", 6));
-    CHECK(sections_find("server", 6) != NULL);
-    CHECK(sections_find("server", 5) == NULL);
+    CHECK(sections_find(&settings_schema, "server.listen_port", strlen("server")) ==
+          sections_find(&settings_schema, "server", 6));
+    CHECK(sections_find(&settings_schema, "server", 6) != NULL);
+    CHECK(sections_find(&settings_schema, "server", 5) == NULL);
 }
 
 TEST(knows_no_other_names)
@@ -28,7 +29,7 @@ TEST(knows_no_other_names)
                                           "server.listen_port",
                                           "key_sources.http" };
     for (size_t i = 0; i < COUNT(others); i++) {
-        CHECK(sections_find(others[i], strlen(others[i])) == NULL);
+        CHECK(sections_find(&settings_schema, others[i], strlen(others[i])) == NULL);
     }
 }
 
@@ -49,7 +50,8 @@ TEST(a_section_below_another_has_that_one_in_the_table)
 {
     for (size_t i = 0; i < sections_table_size; i++) {
         size_t length = sections_name_length(sections_table[i].name);
-        CHECK(length == 0 || sections_find(sections_table[i].name, length) != NULL);
+        CHECK(length == 0 ||
+              sections_find(&settings_schema, sections_table[i].name, length) != NULL);
     }
 }
 

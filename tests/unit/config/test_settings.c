@@ -63,7 +63,7 @@ TEST(every_setting_is_in_a_section_or_is_the_network)
 {
     for (size_t i = 0; i < settings_table_size; i++) {
         bool at_top = strchr(settings_table[i].name, '.') == NULL;
-        CHECK(at_top == (sections_of(&settings_table[i]) == NULL));
+        CHECK(at_top == (sections_of(&settings_schema, &settings_table[i]) == NULL));
         CHECK(!at_top || strcmp(settings_table[i].name, "network") == 0);
     }
 }
@@ -164,7 +164,8 @@ TEST(documented_names_have_their_documented_defaults)
     };
     for (size_t i = 0; i < COUNT(documented); i++) {
         const char *name = documented[i].name;
-        const struct setting *setting = names_find(SPELLING_FILE, name, strlen(name));
+        const struct setting *setting =
+            names_find(&settings_schema, SPELLING_FILE, name, strlen(name));
         CHECK(setting != NULL);
         CHECK_TEXT(setting->standard, documented[i].standard);
     }
@@ -186,7 +187,7 @@ TEST(documented_flags_are_there)
         "--allow-unlocked-memory",
     };
     for (size_t i = 0; i < COUNT(flags); i++) {
-        CHECK(names_find(SPELLING_FLAG, flags[i], strlen(flags[i])) != NULL);
+        CHECK(names_find(&settings_schema, SPELLING_FLAG, flags[i], strlen(flags[i])) != NULL);
     }
 }
 
