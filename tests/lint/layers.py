@@ -20,7 +20,6 @@ ALLOWED = {
     "net": {"base"},
     "signer": {"base", "bls", "eth", "slashing", "keystore"},
     "config": {"base"},
-    "enclave": {"base"},
     "parent": {"base", "config", "enclave", "net"},
     "api": {"base", "eth", "net", "signer", "slashing", "keystore"},
     "app": None,  # everything
