@@ -161,9 +161,10 @@ TEST(the_form_is_that_of_awss_tools)
 TEST(each_flipped_bit_of_the_signed_parts_is_refused)
 {
     PARTS parts = make_parts("P-384");
+    size_t step = 10 / harness_rounds(10); /* all bits, but for a tenth of them under valgrind */
     struct buf *changed[] = { &parts.header, &parts.payload, &parts.mark };
     for (size_t i = 0; i < 3; i++) {
-        for (size_t bit = 0; bit < 8 * changed[i]->size; bit++) {
+        for (size_t bit = 0; bit < 8 * changed[i]->size; bit += step) {
             char *byte = &changed[i]->data[bit / 8];
             *byte = (char)(*byte ^ 1 << bit % 8);
             struct result result = check_parts(&parts);
