@@ -141,7 +141,10 @@ static int verify_document(const struct options *options, const struct wishes *w
 static int verify_certificate(const struct options *options, const struct wishes *wishes,
                               const struct secret_block *bytes)
 {
-    struct report report = { .has_document = false };
+    struct report report = {
+        /* of a file that is no certificate */
+        .development_root = wishes->wanted.root != NULL && !chain_is_aws_root(*wishes->wanted.root)
+    };
     struct detail detail = { "certificate" };
     CLEANUP(evidence_done) struct evidence evidence = { .certificate = NULL };
     struct result result = evidence_read(bytes->data, bytes->size, &evidence);

@@ -48,6 +48,12 @@ static const uint8_t aws_root[] = {
 
 const struct cbor_view chain_aws_root = { aws_root, sizeof(aws_root) };
 
+bool chain_is_aws_root(struct cbor_view root)
+{
+    return root.bytes != NULL && root.size == sizeof(aws_root) &&
+           memcmp(root.bytes, aws_root, root.size) == 0;
+}
+
 /* What every subjectPublicKeyInfo of a P-384 key begins with (RFC 5480): sizes, id-ecPublicKey,
  * secp384r1 by name, and an uncompressed point. */
 static const uint8_t p384_prefix[] = { 0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86,

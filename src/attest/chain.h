@@ -21,6 +21,7 @@ enum { CHAIN_LEEWAY_SECONDS = 300 };
 /* "AWS Nitro Enclaves Root G1", DER, 2019-10-28 to 2049-10-28; SHA-256
  * 641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b. */
 extern const struct cbor_view chain_aws_root;
+bool chain_is_aws_root(struct cbor_view root);
 
 /* When a certificate is valid, in seconds since 1970, both ends included. */
 struct chain_window {

@@ -333,9 +333,7 @@ static struct result verify(struct subject *subject, struct detail *detail)
     struct report *report = subject->report;
     assert(subject->expectations->policy != NULL);
     memset(report, 0, sizeof(*report));
-    report->development_root =
-        root != NULL && (root->size != chain_aws_root.size ||
-                         memcmp(root->bytes, chain_aws_root.bytes, root->size) != 0);
+    report->development_root = root != NULL && !chain_is_aws_root(*root);
     ERR_set_mark();
     for (unsigned i = 0; i < CHECKS; i++) {
         make_check(subject, i);

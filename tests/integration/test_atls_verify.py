@@ -516,6 +516,7 @@ def test_what_is_no_certificate_is_refused(verify, chain):
         assert called.code == FAILED, called
         report = json.loads(called.out)
         assert report["verified"] is False and report["document"] is None
+        assert report["development_root"] is True
         assert report["reason"].startswith("certificate: ")
 
 

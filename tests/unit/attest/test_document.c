@@ -268,6 +268,47 @@ TEST(the_headers_are_exactly_those_of_es384)
     }
 }
 
+/* Nothing of the envelope is signed but protected header and payload: it has one way to be written,
+ * so that a document has one, too. */
+TEST(longer_heads_than_needed_are_refused)
+{
+    static const uint8_t signature[DOCUMENT_SIGNATURE_SIZE];
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } heads[][2] = {
+        { { "\x84", 1 }, { "\x98\x04", 2 } },
+        { { "\x44", 1 }, { "\x58\x04", 2 } },
+        { { "\xa0", 1 }, { "\xb8\x00", 2 } },
+        { { "\x58", 1 }, { "\x59\0", 2 } }, /* with the payload's length behind it */
+        { { "\x58\x60", 2 }, { "\x59\0\x60", 3 } },
+    };
+    enum { HEADS = sizeof(heads) / sizeof(heads[0]) };
+    for (size_t longer = 0; longer <= HEADS; longer++) {
+        PARTS parts = good_parts();
+        BUF whole = BUF_INIT(64 * 1024);
+        struct detail detail;
+        write_payload(&parts, 0, PIECES);
+        CHECK(parts.payload.size > 23 && parts.payload.size <= UINT8_MAX);
+        const uint8_t length = (uint8_t)parts.payload.size;
+        const struct cbor_view contents[HEADS] = {
+            { (const uint8_t *)"", 0 },
+            { document_protected, sizeof(document_protected) },
+            { (const uint8_t *)"", 0 },
+            { (const uint8_t *)parts.payload.data, parts.payload.size },
+            { signature, sizeof(signature) },
+        };
+        for (size_t i = 0; i < HEADS; i++) {
+            buf_append(&whole, heads[i][i == longer].bytes, heads[i][i == longer].size);
+            if (i == 3) {
+                buf_append(&whole, &length, 1);
+            }
+            buf_append(&whole, contents[i].bytes, contents[i].size);
+        }
+        CHECK(is_ok(parse_bytes(whole.data, whole.size, &detail)) == (longer == HEADS));
+    }
+}
+
 TEST(signatures_have_96_bytes)
 {
     for (size_t size = 0; size < 2 * DOCUMENT_SIGNATURE_SIZE; size++) {
@@ -495,8 +536,8 @@ HARNESS_TESTS(T(tells_what_the_document_says), T(the_signed_bytes_are_the_sig_st
               T(fields_come_in_any_order), T(only_the_last_three_may_be_missing),
               T(no_field_comes_twice), T(a_tag_18_is_tolerated_and_no_other),
               T(every_truncation_is_refused), T(the_headers_are_exactly_those_of_es384),
-              T(signatures_have_96_bytes), T(strings_are_as_long_as_they_may_be),
-              T(bundles_have_one_to_fifteen_certificates), T(module_ids_are_printable),
-              T(values_of_the_wrong_kind_are_refused), T(registers_are_32_of_48_bytes),
-              T(no_register_comes_twice), T(unknown_fields_are_passed_over_but_bounded),
-              T(what_is_no_document_is_refused))
+              T(longer_heads_than_needed_are_refused), T(signatures_have_96_bytes),
+              T(strings_are_as_long_as_they_may_be), T(bundles_have_one_to_fifteen_certificates),
+              T(module_ids_are_printable), T(values_of_the_wrong_kind_are_refused),
+              T(registers_are_32_of_48_bytes), T(no_register_comes_twice),
+              T(unknown_fields_are_passed_over_but_bounded), T(what_is_no_document_is_refused))

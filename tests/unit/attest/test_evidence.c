@@ -175,6 +175,42 @@ TEST(records_that_are_written_otherwise_are_refused)
     }
 }
 
+TEST(the_octet_string_is_der)
+{
+    static const char record[] = "\x82" TYPE "\x43"
+                                 "doc";
+    static const struct {
+        const char *head;
+        size_t size;
+        const char *tail;
+        size_t tail_size;
+    } forms[] = {
+        { "\x04\x25", 2, "", 0 },     /* DER */
+        { "\x04\x81\x25", 3, "", 0 }, /* a longer length than needed */
+        { "\x04\x82\x00\x25", 4, "", 0 },
+        { "\x04\x80", 2, "\0\0", 2 },     /* of indefinite length */
+        { "\x24\x27\x04\x25", 4, "", 0 }, /* constructed */
+        { "\x24\x80\x04\x25", 4, "\0\0", 2 },
+        { "\x0c\x25", 2, "", 0 }, /* UTF8String */
+        { "\x44\x25", 2, "", 0 }, /* of another class */
+        { "\x84\x25", 2, "", 0 },
+        { "\x30\x27\x04\x25", 4, "", 0 }, /* in a SEQUENCE */
+        { "\x04\x24", 2, "", 0 },
+        { "\x04\x26", 2, "", 0 },
+        { "", 0, "", 0 },
+    };
+    CHECK(sizeof(record) - 1 == 0x25);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        BUF value = BUF_INIT(64);
+        struct cbor_view document;
+        buf_append(&value, forms[i].head, forms[i].size);
+        buf_append(&value, record, sizeof(record) - 1);
+        buf_append(&value, forms[i].tail, forms[i].tail_size);
+        struct cbor_view view = { (const uint8_t *)value.data, value.size };
+        CHECK(is_ok(evidence_read_extension(view, &document)) == (i == 0));
+    }
+}
+
 TEST(certificates_are_read_from_der_and_pem)
 {
     KEY *key = maker_key("P-256");
@@ -275,7 +311,7 @@ HARNESS_TESTS(T(user_data_binds_the_key_and_the_configuration), T(user_data_is_t
               T(the_extension_is_a_cmw_record_in_an_octet_string),
               T(the_longest_document_fits_into_an_extension),
               T(every_truncation_and_every_longer_extension_is_refused),
-              T(records_that_are_written_otherwise_are_refused),
+              T(records_that_are_written_otherwise_are_refused), T(the_octet_string_is_der),
               T(certificates_are_read_from_der_and_pem),
               T(certificates_beyond_the_limit_are_refused), T(a_certificate_carries_its_document),
               T(two_documents_are_as_good_as_none), T(self_signed_means_by_its_own_key))
