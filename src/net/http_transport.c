@@ -20,8 +20,6 @@ struct http_tls {
     bool open;     /* the handshake is done, and nothing has failed since */
     bool ended;    /* we said that we will send no more */
     bool has_more; /* receiving stopped before OpenSSL wanted to read the socket */
-    enum transport_status
-        next; /* of receiving: what came behind the bytes that were given; or DONE */
     bool has_peer;
     struct tls_peer peer;
 };
@@ -164,8 +162,7 @@ static enum transport_status receive_tls(struct http_tls *tls, char *bytes, size
                                          size_t *got_out)
 {
     size_t got = 0;
-    enum transport_status status = tls->next;
-    tls->next = TRANSPORT_DONE;
+    enum transport_status status = TRANSPORT_DONE;
     tls->has_more = true;
     for (int records = 0;
          status == TRANSPORT_DONE && tls->has_more && records < RECORDS_AT_ONCE && got < size;
@@ -173,7 +170,7 @@ static enum transport_status receive_tls(struct http_tls *tls, char *bytes, size
         size_t now = 0;
         ERR_clear_error();
         int done = SSL_read_ex(tls->ssl, bytes + got, size - got, &now);
-        got += now;
+        got += done == 1 ? now : 0;
         status = done == 1 ? TRANSPORT_DONE : status_of(tls, done);
         tls->has_more = done == 1 ? SSL_has_pending(tls->ssl) == 1 : status != TRANSPORT_WANTS_READ;
     }
@@ -181,10 +178,7 @@ static enum transport_status receive_tls(struct http_tls *tls, char *bytes, size
         tls->has_more = false;
         return status;
     }
-    if (status == TRANSPORT_ENDED || status == TRANSPORT_FAILED) {
-        tls->next = status;
-    }
-    *got_out = got;
+    *got_out = got; /* what came behind them, OpenSSL will say again */
     return TRANSPORT_DONE;
 }
 
