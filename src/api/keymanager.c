@@ -61,13 +61,13 @@ static void write_key(struct json_writer *writer, const struct key_info *key)
     json_write_close(writer, '}');
 }
 
-static void list_keystores(struct api *api, struct http_exchange *exchange)
+static struct http_response list_keystores(struct api *api, const struct http_exchange *exchange)
 {
+    (void)exchange;
     CLEANUP(free_ptr) struct key_info *keys = NULL;
     size_t count = 0;
     if (!is_ok(key_table_list(api->keys, &keys, &count))) {
-        respond_error(exchange, 503, "out of memory");
-        return;
+        return error_response(503, "out of memory");
     }
     BUF body = BUF_INIT(LISTED_KEY_SIZE * (count + 1));
     struct json_writer writer = JSON_WRITER(&body);
@@ -78,7 +78,7 @@ static void list_keystores(struct api *api, struct http_exchange *exchange)
     }
     json_write_close(&writer, ']');
     json_write_close(&writer, '}');
-    respond_json(exchange, 200, &body);
+    return json_response(200, &body);
 }
 
 void api_keystores_list(struct api *api, struct http_exchange *exchange, const char *parameter)

@@ -124,17 +124,15 @@ static void write_interchange(const struct deletion *deletion, struct buf *out)
     interchange_write_end(&writer);
 }
 
-static void respond_deletion(struct http_exchange *exchange, const struct deletion *deletion)
+static struct http_response tell(const struct deletion *deletion)
 {
     BUF interchange = BUF_INIT(HTTP_RESPONSE_BODY_MAX / 4);
     BUF body = BUF_INIT(HTTP_RESPONSE_BODY_MAX);
     struct json_writer writer = JSON_WRITER(&body);
     write_interchange(deletion, &interchange);
     if (!is_ok(buf_check(&interchange))) {
-        respond_error(exchange, 500,
-                      "the keys are deleted, but their slashing data is too long to "
-                      "send; use 'containment-chamber slashing export'");
-        return;
+        return error_response(500, "the keys are deleted, but their slashing data is too long to "
+                                   "send; use 'containment-chamber slashing export'");
     }
     json_write_open(&writer, NULL, '{');
     json_write_open(&writer, "data", '[');
@@ -144,7 +142,7 @@ static void respond_deletion(struct http_exchange *exchange, const struct deleti
     json_write_close(&writer, ']');
     json_write_text(&writer, "slashing_protection", interchange.data);
     json_write_close(&writer, '}');
-    respond_json(exchange, 200, &body);
+    return json_response(200, &body);
 }
 
 static struct result run_deletion(struct deletion *deletion, const struct http_request *request,
@@ -161,7 +159,7 @@ static struct result run_deletion(struct deletion *deletion, const struct http_r
     return OK;
 }
 
-static void delete_keystores(struct api *api, struct http_exchange *exchange)
+static struct http_response delete_keystores(struct api *api, const struct http_exchange *exchange)
 {
     CLEANUP(deletion_done) struct deletion deletion = { .api = api };
     struct detail detail = { "" };
@@ -169,10 +167,9 @@ static void delete_keystores(struct api *api, struct http_exchange *exchange)
     if (!is_ok(ran)) {
         char line[DETAIL_SIZE + 128];
         detail_line(&detail, ran, line, sizeof(line));
-        respond_error(exchange, ran.status == STATUS_UNAVAILABLE ? 503 : 400, line);
-        return;
+        return error_response(ran.status == STATUS_UNAVAILABLE ? 503 : 400, line);
     }
-    respond_deletion(exchange, &deletion);
+    return tell(&deletion);
 }
 
 void api_keystores_delete(struct api *api, struct http_exchange *exchange, const char *parameter)

@@ -238,7 +238,7 @@ static void add_item(const struct import *import, struct import_item *item)
     }
 }
 
-static void respond_items(struct http_exchange *exchange, const struct import *import)
+static struct http_response tell(const struct import *import)
 {
     BUF body = BUF_INIT(HTTP_RESPONSE_BODY_MAX);
     struct json_writer writer = JSON_WRITER(&body);
@@ -249,7 +249,7 @@ static void respond_items(struct http_exchange *exchange, const struct import *i
     }
     json_write_close(&writer, ']');
     json_write_close(&writer, '}');
-    respond_json(exchange, 200, &body);
+    return json_response(200, &body);
 }
 
 static struct result run_import(struct import *import, const struct http_request *request,
@@ -273,7 +273,7 @@ static struct result run_import(struct import *import, const struct http_request
     return OK;
 }
 
-static void import_keystores(struct api *api, struct http_exchange *exchange)
+static struct http_response import_keystores(struct api *api, const struct http_exchange *exchange)
 {
     CLEANUP(import_done)
     struct import import = { .api = api,
@@ -284,10 +284,9 @@ static void import_keystores(struct api *api, struct http_exchange *exchange)
     if (!is_ok(ran)) {
         char line[DETAIL_SIZE + 128];
         detail_line(&detail, ran, line, sizeof(line));
-        respond_error(exchange, ran.status == STATUS_UNAVAILABLE ? 503 : 400, line);
-        return;
+        return error_response(ran.status == STATUS_UNAVAILABLE ? 503 : 400, line);
     }
-    respond_items(exchange, &import);
+    return tell(&import);
 }
 
 void api_keystores_import(struct api *api, struct http_exchange *exchange, const char *parameter)

@@ -74,22 +74,33 @@ void routes_dispatch(const struct route *routes, size_t count, struct api *api,
     refuse_method(routes, count, exchange, request->path);
 }
 
-void respond_error(struct http_exchange *exchange, unsigned status, const char *message)
+struct http_response error_response(unsigned status, const char *message)
 {
     struct http_response response = http_error(status, message);
     response.retry_after_seconds = status == 503 ? 1 : 0;
+    return response;
+}
+
+struct http_response json_response(unsigned status, struct buf *body)
+{
+    if (!is_ok(buf_check(body))) {
+        return error_response(500, "the response is too long");
+    }
+    struct http_response response = { .status = status, .content_type = CONTENT_TYPE_JSON };
+    response.body = *body;
+    *body = BUF_INIT(0);
+    return response;
+}
+
+void respond_error(struct http_exchange *exchange, unsigned status, const char *message)
+{
+    struct http_response response = error_response(status, message);
     http_respond(exchange, &response);
 }
 
 void respond_json(struct http_exchange *exchange, unsigned status, struct buf *body)
 {
-    if (!is_ok(buf_check(body))) {
-        respond_error(exchange, 500, "the response is too long");
-        return;
-    }
-    struct http_response response = { .status = status, .content_type = CONTENT_TYPE_JSON };
-    response.body = *body;
-    *body = BUF_INIT(0);
+    struct http_response response = json_response(status, body);
     http_respond(exchange, &response);
 }
 
@@ -98,7 +109,7 @@ struct later {
     struct task task;
     struct api *api;
     struct http_exchange *exchange;
-    void (*run)(struct api *api, struct http_exchange *exchange);
+    later_handler run;
     atomic_size_t *counter;
 };
 
@@ -106,14 +117,14 @@ static void run_later(struct task *task)
 {
     struct later later = *(struct later *)task;
     free(task);
-    later.run(later.api, later.exchange);
-    if (later.counter != NULL) {
+    struct http_response response = later.run(later.api, later.exchange);
+    if (later.counter != NULL) { /* before the client can ask for the place again */
         atomic_fetch_sub(later.counter, 1);
     }
+    http_respond(later.exchange, &response);
 }
 
-void respond_later(struct api *api, struct http_exchange *exchange,
-                   void (*run)(struct api *api, struct http_exchange *exchange),
+void respond_later(struct api *api, struct http_exchange *exchange, later_handler run,
                    atomic_size_t *counter, size_t limit)
 {
     if (counter != NULL && atomic_fetch_add(counter, 1) >= limit) {

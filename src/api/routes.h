@@ -20,7 +20,12 @@ struct route {
 void routes_dispatch(const struct route *routes, size_t count, struct api *api,
                      struct http_exchange *exchange);
 
-/* Answers with a body that is complete, or with 500 when it outgrew its limit. */
+/* A refusal; 503 with Retry-After. */
+struct http_response error_response(unsigned status, const char *message);
+/* A body that is complete, or 500 when it outgrew its limit; takes the body. */
+struct http_response json_response(unsigned status, struct buf *body);
+
+/* The same, sent. */
 void respond_json(struct http_exchange *exchange, unsigned status, struct buf *body);
 void respond_error(struct http_exchange *exchange, unsigned status, const char *message);
 
@@ -37,11 +42,14 @@ void api_keystores_import(struct api *api, struct http_exchange *exchange, const
 void api_keystores_delete(struct api *api, struct http_exchange *exchange, const char *parameter);
 void api_metrics(struct api *api, struct http_exchange *exchange, const char *parameter);
 
-/* Runs `run` on a task thread with the exchange that it then answers; answers 503 itself when the
- * queue of tasks is full, or `counter` (may be NULL) has reached `limit`. The counter goes down
- * when `run` returns. */
-void respond_later(struct api *api, struct http_exchange *exchange,
-                   void (*run)(struct api *api, struct http_exchange *exchange),
+/* Gives the response to a request whose exchange stays its caller's. */
+typedef struct http_response (*later_handler)(struct api *api,
+                                              const struct http_exchange *exchange);
+
+/* Runs `run` on a task thread and answers with what it gives; answers 503 when the queue of tasks
+ * is full, or `counter` (may be NULL) has reached `limit`. The counter goes down before the
+ * response goes out. */
+void respond_later(struct api *api, struct http_exchange *exchange, later_handler run,
                    atomic_size_t *counter, size_t limit);
 
 #endif

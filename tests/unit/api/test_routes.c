@@ -201,8 +201,9 @@ static void wait_for_waiting(size_t wanted)
     }
 }
 
-static void answer_at_gate(struct api *asked, struct http_exchange *exchange)
+static struct http_response answer_at_gate(struct api *asked, const struct http_exchange *exchange)
 {
+    (void)exchange;
     {
         LOCK_SCOPE(&gate_mutex);
         gate_waiting++;
@@ -213,9 +214,7 @@ static void answer_at_gate(struct api *asked, struct http_exchange *exchange)
         }
         gate_waiting--;
     }
-    struct http_response response =
-        http_text(asked == &api ? 200 : 500, CONTENT_TYPE_TEXT, "later");
-    http_respond(exchange, &response);
+    return http_text(asked == &api ? 200 : 500, CONTENT_TYPE_TEXT, "later");
 }
 
 TEST(what_takes_long_is_answered_by_another_thread)
@@ -230,8 +229,8 @@ TEST(what_takes_long_is_answered_by_another_thread)
     CHECK(!pthread_equal(gate_thread, pthread_self()));
     set_gate(true);
     CHECK(exchange_status(&exchange) == 200);
+    CHECK(atomic_load(&counter) == 0); /* who has his answer may ask again at once */
     tasks_free(api.tasks);
-    CHECK(atomic_load(&counter) == 0);
 }
 
 TEST(at_the_limit_of_one_kind_the_next_is_503_and_other_kinds_pass)
