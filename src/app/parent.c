@@ -111,6 +111,18 @@ static void log_start_of(const struct parent *parent)
     }
 }
 
+/* Each connection takes two, and the rest of the process some. */
+static void warn_of_descriptors(const struct parent_settings *settings)
+{
+    enum { OTHERS = 256 };
+    uint64_t wanted = 2 * settings->relays.max_connections + OTHERS;
+    if (process_files_max() < wanted) {
+        log_warn("relays.max_connections needs more file descriptors than the process may have "
+                 "open (LimitNOFILE, ulimit -n)",
+                 LOG_NUMBER("limit", process_files_max()), LOG_NUMBER("needed", wanted));
+    }
+}
+
 /* Signals are events of the loop while it runs. */
 static struct result serve(struct running *running)
 {
@@ -129,6 +141,7 @@ static struct result serve(struct running *running)
     }
     if (is_ok(result)) {
         log_start_of(&running->parent);
+        warn_of_descriptors(running->parent.settings);
         process_notify("READY=1");
         result = event_loop_run(loop);
     }

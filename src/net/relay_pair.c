@@ -15,6 +15,9 @@
 /* Full reads of one side in one turn of the loop; the others are waiting. */
 enum { READS_AT_ONCE = 4 };
 
+/* A UNIX socket whose queue is full refuses to be waited for; it is asked again so often. */
+enum { RETRY_US = 10 * 1000 };
+
 static const uint64_t ns_per_ms = 1000 * 1000;
 
 enum { CLIENT, TARGET, SIDES };
@@ -22,6 +25,7 @@ enum { CLIENT, TARGET, SIDES };
 enum pair_state {
     PAIR_RESOLVING,
     PAIR_CONNECTING,
+    PAIR_RETRYING, /* the target's queue was full */
     PAIR_GREETING, /* a UDS has not answered yet */
     PAIR_OPEN,
 };
@@ -460,6 +464,17 @@ static bool make_events(struct side *side, event_callback_fn readable)
     return side->readable != NULL && side->writable != NULL;
 }
 
+/* The same address again, as long as a connection may take. */
+static void retry_soon(struct relay_pair *pair)
+{
+    const struct timeval pause = { .tv_usec = RETRY_US };
+    if (pair->state != PAIR_RETRYING) {
+        enter(pair, PAIR_RETRYING);
+    }
+    pair->address--;
+    event_add(pair->timer, &pause);
+}
+
 static void try_next_address(struct relay_pair *pair)
 {
     struct side *side = &pair->sides[TARGET];
@@ -467,6 +482,10 @@ static void try_next_address(struct relay_pair *pair)
     while (pair->address < pair->addresses->count) {
         const struct endpoint_address *address = &pair->addresses->items[pair->address++];
         if (!is_ok(endpoint_connect(address, timeout_ms, &side->fd))) {
+            if (errno == EAGAIN) {
+                retry_soon(pair);
+                return;
+            }
             continue;
         }
         if (!make_events(side, on_target_readable)) {
@@ -500,7 +519,10 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     struct relay_pair *pair = context;
     (void)fd;
     (void)what;
-    if (clock_monotonic_ns() < pair->active_ns + limit_ns(pair)) {
+    bool in_time = clock_monotonic_ns() < pair->active_ns + limit_ns(pair);
+    if (in_time && pair->state == PAIR_RETRYING) {
+        try_next_address(pair);
+    } else if (in_time) {
         set_timer(pair);
     } else if (pair->state == PAIR_CONNECTING) { /* this address does not answer */
         close_side(&pair->sides[TARGET], false);

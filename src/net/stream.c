@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPT_AT_ONCE = 64, RETRY_MS = 100, READ_SIZE = 16 * 1024 };
+enum { ACCEPT_AT_ONCE = 64, TICK_MS = 100, READ_SIZE = 16 * 1024 };
 
 struct stream {
     struct stream_server *server;
@@ -28,7 +28,7 @@ struct stream_server {
     struct stream_server_settings settings;
     int fd;
     struct event *acceptable;
-    struct loop_source *tick; /* tries again after a lack of descriptors */
+    struct loop_source *tick; /* accepts again after a lack of descriptors, ends what is ending */
     bool paused;
     struct stream *streams;
     size_t count;
@@ -64,10 +64,8 @@ static void finish(struct stream *stream)
 void stream_end(struct stream *stream)
 {
     if (!stream->ending) {
-        stream->ending = true;
+        stream->ending = true; /* it is freed by what comes next: its bytes are sent, or a tick */
         bufferevent_disable(stream->buffers, EV_READ);
-        bufferevent_trigger(stream->buffers, EV_WRITE,
-                            BEV_OPT_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
     }
 }
 
@@ -79,12 +77,13 @@ static void on_bytes(struct bufferevent *buffers, void *context)
     while (!stream->ending) {
         int got = evbuffer_remove(input, bytes, sizeof(bytes));
         if (got <= 0) {
-            return;
+            break;
         }
         if (!stream->server->settings.protocol->bytes(stream->connection, bytes, (size_t)got)) {
             stream_end(stream);
         }
     }
+    finish(stream);
 }
 
 static void on_written(struct bufferevent *buffers, void *context)
@@ -125,9 +124,9 @@ static struct stream *new_stream(struct stream_server *server, int fd)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
     struct bufferevent *buffers =
-        stream == NULL ? NULL
-                       : bufferevent_socket_new(event_loop_base(server->loop), fd,
-                                                BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+        stream == NULL
+            ? NULL
+            : bufferevent_socket_new(event_loop_base(server->loop), fd, BEV_OPT_CLOSE_ON_FREE);
     if (buffers == NULL) {
         free(stream);
         close(fd);
@@ -197,6 +196,11 @@ static void on_tick(void *context)
     if (server->paused) {
         server->paused = event_add(server->acceptable, NULL) != 0;
     }
+    for (struct stream *stream = server->streams; stream != NULL;) {
+        struct stream *next = stream->next; /* closing one leaves the others alone */
+        finish(stream);
+        stream = next;
+    }
 }
 
 RESULT stream_server_new(struct event_loop *loop, const struct stream_server_settings *settings,
@@ -209,7 +213,7 @@ RESULT stream_server_new(struct event_loop *loop, const struct stream_server_set
     server->settings = *settings;
     server->fd = -1;
     TRY(endpoint_listen(&settings->listen, &server->fd, detail));
-    TRY(loop_every(loop, RETRY_MS, on_tick, server, &server->tick));
+    TRY(loop_every(loop, TICK_MS, on_tick, server, &server->tick));
     server->acceptable =
         event_new(event_loop_base(loop), server->fd, EV_READ | EV_PERSIST, on_acceptable, server);
     ENSURE(server->acceptable != NULL && event_add(server->acceptable, NULL) == 0, UNAVAILABLE,

@@ -60,6 +60,15 @@ def is_reset(connection: socket.socket) -> bool:
         return True
 
 
+def resets(one: Parent, index: int = 0) -> bool:
+    """Whether a new connection is reset; the parent may be quicker than our own connect()."""
+    try:
+        with one.dial(index) as client:
+            return is_reset(client)
+    except ConnectionResetError:
+        return True
+
+
 def echo_server(stop_after: int | None = None) -> tuple[int, socket.socket]:
     server = socket.create_server(("127.0.0.1", 0), backlog=4096)
 
@@ -180,8 +189,7 @@ def test_an_enclave_that_is_not_there_resets_clients_at_once(parent):
     one = parent()
     one.vsock.close()
     pathlib.Path(one.vsock.path).unlink()
-    with one.dial() as client:
-        assert is_reset(client)
+    assert resets(one)
 
 
 @pytest.mark.parametrize("answer", [b"NO\n", b"OK\n", b"OK x\n", b"\0" * 64, b""])
@@ -214,8 +222,7 @@ def test_a_thousand_connections_at_once(parent):
         client = one.dial()
         pairs.append((client, guest.get(timeout=PATIENCE_S)))
         client.sendall(struct.pack(">I", number))
-    with one.dial() as over:
-        assert is_reset(over)
+    assert resets(one)
     for number, (client, inside) in reversed(list(enumerate(pairs))):
         assert inside.receive(4) == struct.pack(">I", number)
         inside.send(struct.pack(">I", number + 7))
