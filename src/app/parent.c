@@ -72,8 +72,10 @@ static void on_hangup(void *context)
     if (is_ok(read)) {
         log_info("SIGHUP: the credentials were read again");
     } else {
+        char reason[DETAIL_SIZE];
+        detail_line(&detail, read, reason, sizeof(reason));
         log_warn("SIGHUP: the credentials cannot be read; the enclave keeps those it has",
-                 LOG_TEXT("place", detail.text), LOG_TEXT("reason", read.what));
+                 LOG_TEXT("reason", reason));
     }
 }
 
@@ -168,15 +170,6 @@ static int run(const struct parent_settings *settings, const struct parent_route
     return is_ok(result) ? EXIT_DONE : command_fail(&detail, result);
 }
 
-/* The flags win over the file, whose name is among them: they are read twice. */
-static struct result configure(int count, char *const *arguments,
-                               const struct command_option *known, size_t known_count,
-                               struct config **out, struct detail *detail)
-{
-    return command_configure_of(&parent_schema, count, arguments,
-                                &(struct command_options){ known, known_count }, out, detail);
-}
-
 int command_parent(int count, char *const *arguments)
 {
     struct options options = { 0 };
@@ -189,8 +182,9 @@ int command_parent(int count, char *const *arguments)
     static struct parent_routes routes;
     struct detail detail = { "" };
     CLEANUP(config_free_ptr) struct config *config = NULL;
+    const struct command_options all = { known, sizeof(known) / sizeof(known[0]) };
     struct result result =
-        configure(count, arguments, known, sizeof(known) / sizeof(known[0]), &config, &detail);
+        command_configure_of(&parent_schema, count, arguments, &all, &config, &detail);
     if (options.help || options.print_example) {
         return options.help ? print_help() : print_page(config_example_of);
     }

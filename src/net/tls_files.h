@@ -17,7 +17,8 @@ struct tls_paths {
     const char *known_clients; /* see tls_clients.h; NULL: none */
 };
 
-/* Reads the files and makes a context for TLS 1.2 and 1.3. With `client_ca` or `known_clients`
+/* Reads the files and makes a context for TLS 1.2 and 1.3. What is read of the key's file is wiped;
+ * OpenSSL's decoder does not wipe all that it frees. With `client_ca` or `known_clients`
  * every client must show a certificate. `digest_out` (also written on failure) tells whether the
  * files have changed since another call. Failures are those of file_read(), tls_clients_parse() and
  * tls_context_new(), and BAD_INPUT for a file that is not what it should be; `detail` names the

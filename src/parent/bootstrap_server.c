@@ -95,8 +95,9 @@ static void send_credentials(struct session *session)
     const struct credentials_source *source = &session->server->settings.credentials;
     struct result got = source->get(source, &credentials, &detail);
     if (!is_ok(got)) {
-        log_warn("there are no credentials for the enclave", LOG_TEXT("place", detail.text),
-                 LOG_TEXT("reason", got.what));
+        char reason[DETAIL_SIZE];
+        detail_line(&detail, got, reason, sizeof(reason));
+        log_warn("there are no credentials for the enclave", LOG_TEXT("reason", reason));
     } else if (credentials.size > 0) {
         send_frame(session, BOOTSTRAP_CREDENTIALS, credentials.data, credentials.size);
     }
@@ -120,8 +121,9 @@ static bool on_hello(struct session *session, const struct bootstrap_frame *fram
     hex_encode(frame->payload, frame->size, nonce);
     struct result read = read_configuration(session->server, &configuration, &detail);
     if (!is_ok(read)) {
-        log_error("the enclave gets no configuration", LOG_TEXT("place", detail.text),
-                  LOG_TEXT("reason", read.what));
+        char reason[DETAIL_SIZE];
+        detail_line(&detail, read, reason, sizeof(reason));
+        log_error("the enclave gets no configuration", LOG_TEXT("reason", reason));
         return false;
     }
     session->greeted = true;
@@ -196,8 +198,10 @@ static bool on_bytes(void *connection, const uint8_t *bytes, size_t size)
         if (!is_ok(read)) {
             atomic_fetch_add(&session->server->broken, 1);
             if (log_request_allowed()) {
+                char reason[DETAIL_SIZE];
+                detail_line(NULL, read, reason, sizeof(reason));
                 log_warn("the bootstrap protocol was broken; the connection ends",
-                         LOG_TEXT("reason", read.what));
+                         LOG_TEXT("reason", reason));
             }
             return false;
         }
