@@ -11,6 +11,7 @@ ALLOWED = {
     "base": set(),
     "bls": {"base"},
     "attest": {"base"},
+    "enclave": {"base"},
     "eth": {"base"},
     "slashing": {"base", "eth/types.h"},
     "keystore": {"base", "bls", "eth/types.h"},
@@ -30,6 +31,7 @@ WRAPPED = {
     "sqlite3.h": "src/store/",
     "event2/": "src/net/",
     "llhttp.h": "src/net/",
+    "seccomp.h": "src/enclave/syscall_filter.c",
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]*)"|<([^>\n]*)>)', re.MULTILINE)
