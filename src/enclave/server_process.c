@@ -12,7 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INIT = 1, FILES_OF_NO_OTHERS = 077 };
+enum {
+    INIT = 1,
+    FILES_OF_NO_OTHERS = 077,
+    SIGNALS_END = 32, /* behind the last one that has a name; the rest begins as it has to */
+};
 
 static RESULT refuse(const char *call, struct detail *detail)
 {
@@ -44,7 +48,7 @@ static RESULT reset_signals(struct detail *detail)
 {
     sigset_t none;
     sigemptyset(&none);
-    for (int number = 1; number < SIGRTMIN; number++) {
+    for (int number = 1; number < SIGNALS_END; number++) {
         if (number != SIGKILL && number != SIGSTOP && signal(number, SIG_DFL) == SIG_ERR) {
             return refuse("signal", detail);
         }
