@@ -3,10 +3,11 @@
 #   make demo     builds, and shows a signature and a refusal
 #   make check    unit tests, replayed fuzz corpora and lint: the fast loop
 #   make test     everything, as CI does
+#   make test-enclave   the image in an emulated enclave, alone
 #   make bench    measures against the bare BLS signature
 #   make fuzz asan tsan valgrind analyze lint     one kind of test alone
 #   make clean    removes the build folders
-targets := all demo check test bench fuzz asan tsan valgrind analyze lint clean
+targets := all demo check test test-enclave bench fuzz asan tsan valgrind analyze lint clean
 
 .PHONY: $(targets)
 .DEFAULT_GOAL := all

@@ -157,6 +157,12 @@ stage_integration_tsan() {
     integration build-tsan sanitized
 }
 
+# The emulated enclave. What it is made of is built at the first time on a machine, which takes minutes.
+stage_enclave() {
+    "$python" tools/build_emulator.py >/dev/null
+    "$python" -m pytest -q -p no:cacheprovider --durations=10 tests/enclave
+}
+
 # Runs stages in turn, whatever becomes of each; the last line says how it went and how long each took. Each
 # is a shell of its own: within a condition, bash would go on after errors.
 run_stages() { # name...
@@ -211,12 +217,16 @@ check)
     suites build --suite unit --suite fuzz --suite lint
     ;;
 test)
-    tools/packages.sh build scripts test
-    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan
+    tools/packages.sh build scripts test enclave
+    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan enclave
     ;;
 gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
     tools/packages.sh build scripts test
     "stage_$1"
+    ;;
+enclave | test-enclave)
+    tools/packages.sh build scripts test enclave
+    stage_enclave
     ;;
 lint)
     tools/packages.sh build scripts test

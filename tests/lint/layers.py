@@ -11,7 +11,7 @@ ALLOWED = {
     "base": set(),
     "bls": {"base"},
     "attest": {"base"},
-    "enclave": {"base"},
+    "enclave": {"base", "attest"},
     "eth": {"base"},
     "slashing": {"base", "eth/types.h"},
     "keystore": {"base", "bls", "eth/types.h"},
@@ -27,6 +27,7 @@ ALLOWED = {
 WRAPPED = {
     "blst.h": "src/bls/",
     "blst_aux.h": "src/bls/",
+    "cbor.h": "src/base/cbor.c",
     "jansson.h": "src/base/json.c",
     "sqlite3.h": "src/store/",
     "event2/": "src/net/",

@@ -21,6 +21,7 @@ RUNNING = {
     "src/api/reload.c": "test_reload.py",
     "src/api/sign.c": "test_sign.py",
     "src/app/bench.c": "test_bench.py",
+    "src/app/enclave_main.c": "../enclave/test_init.py",
     "src/app/main.c": "test_command_line.py",
     "src/app/server.c": "test_lifecycle.py",
     "src/app/slashing.c": "test_slashing_cli.py",
