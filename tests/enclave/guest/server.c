@@ -74,6 +74,7 @@ static void say_room(const char *folder)
         size += sizeof(block);
     }
     printf("guest: room %s %zu\n", folder, size);
+    close(fd);
     unlink(path);
 }
 
@@ -223,6 +224,7 @@ int enclave_server(const struct boot_line *line)
     if (file == NULL || fgets(name, sizeof(name), file) == NULL) {
         return 99;
     }
+    fclose(file);
     name[strcspn(name, "\n")] = '\0';
     for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++) {
         if (strcmp(deeds[i].name, name) == 0) {
