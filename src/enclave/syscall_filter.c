@@ -118,7 +118,7 @@ struct conditional {
     struct scmp_arg_cmp when[2];
 };
 
-#define WHEN_EQUAL(argument, value)        SCMP_CMP64(argument, SCMP_CMP_EQ, (value))
+#define WHEN_EQUAL(argument, value)        SCMP_CMP64(argument, SCMP_CMP_EQ, (value), 0)
 #define WHEN_MASKED(argument, mask, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (mask), (value))
 /* For what the kernel reads as an int: the upper half of the register says nothing. */
 #define WHEN_INT(argument, value) WHEN_MASKED(argument, UINT32_MAX, (scmp_datum_t)(value))

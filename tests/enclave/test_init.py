@@ -177,6 +177,31 @@ def test_the_clock_is_set_by_the_security_module_and_not_by_the_machine(make_ima
     assert abs(int(seen.one("time")) - time.time() - DAY_MS / 1000) < 300
 
 
+def wait_long(enclave: Emulator, condition) -> None:
+    """The clock is read once a minute, so the emulator's patience is too short."""
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < deadline and enclave.is_running(), enclave.report()
+        time.sleep(0.1)
+
+
+def test_the_clock_is_kept_and_a_jump_ends_the_enclave(make_image):
+    ahead_ms = 0
+    with NsmSigner(change=lambda payload: payload | {"timestamp": payload["timestamp"] + ahead_ms}) as signer:
+        with Emulator(make_image("wait").bytes, signer=signer) as enclave:
+            enclave.wait_for_console("guest: begin")
+            ahead_ms = 3000
+            wait_long(enclave, lambda: "clock: stepped by" in enclave.console)
+            ahead_ms = DAY_MS
+            wait_long(enclave, lambda: LAST in enclave.console)
+            enclave.wait_for_end()
+            steps = lines_of(enclave.console, "chamber-enclave")
+    stepped = int(re.search(r"^clock: stepped by (\d+) ms$", steps[-3])[1])
+    assert 2000 < stepped < 4000
+    assert re.search(r"^watch: \d+ ms, after steps of \d+ ms: the trusted clock has moved farther", steps[-2])
+    assert steps[-1] == LAST
+
+
 # ----------------------------------------------------------------------------------------------- its ends
 
 @pytest.mark.parametrize("deed, end", [
