@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 
 #include <linux/vm_sockets.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -14,101 +15,36 @@
 /* The one request of /dev/nsm: a read and write of 32 bytes. */
 #define NSM_RAW _IOC(_IOC_READ | _IOC_WRITE, 0x0A, 0x0, 32)
 
-#define ALLOW(name) SCMP_SYS(name)
+/* clang-format off */
+#define C(name) SCMP_SYS(name)
 
 /* Calls that are allowed whatever their arguments are. */
 static const int plain[] = {
     /* Memory. mmap, mprotect: see below. mlock, madvise: the vault, and the threads' stacks. */
-    ALLOW(brk),
-    ALLOW(munmap),
-    ALLOW(mremap),
-    ALLOW(madvise),
-    ALLOW(mlock),
-    ALLOW(munlock),
+    C(brk), C(munmap), C(mremap), C(madvise), C(mlock), C(munlock),
     /* Threads: their start, their locks, their end. clone: see below. */
-    ALLOW(futex),
-    ALLOW(set_robust_list),
-    ALLOW(rseq),
-    ALLOW(gettid),
-    ALLOW(getpid),
-    ALLOW(sched_yield),
-    ALLOW(sched_getaffinity),
-    ALLOW(setpriority),
-    ALLOW(exit),
-    ALLOW(exit_group),
-    ALLOW(membarrier),
-    ALLOW(restart_syscall),
+    C(futex), C(set_robust_list), C(rseq), C(gettid), C(getpid), C(sched_yield), C(sched_getaffinity),
+    C(setpriority), C(membarrier), C(restart_syscall), C(exit), C(exit_group),
     /* Signals: SIGTERM is waited for; abort() raises one (tgkill: see below). */
-    ALLOW(rt_sigaction),
-    ALLOW(rt_sigprocmask),
-    ALLOW(rt_sigreturn),
-    ALLOW(rt_sigtimedwait),
-    ALLOW(sigaltstack),
+    C(rt_sigaction), C(rt_sigprocmask), C(rt_sigreturn), C(rt_sigtimedwait), C(sigaltstack),
     /* Descriptors, and files that a path names: settings, /proc, what lies in /tmp and /run. */
-    ALLOW(read),
-    ALLOW(write),
-    ALLOW(readv),
-    ALLOW(writev),
-    ALLOW(pread64),
-    ALLOW(pwrite64),
-    ALLOW(openat),
-    ALLOW(close),
-    ALLOW(fstat),
-    ALLOW(newfstatat),
-    ALLOW(lseek),
-    ALLOW(getdents64),
-    ALLOW(fcntl),
-    ALLOW(readlink),
-    ALLOW(access),
-    ALLOW(pipe2),
-    ALLOW(eventfd2),
-    ALLOW(unlink),
-    ALLOW(ftruncate),
-    ALLOW(fsync),
-    ALLOW(fdatasync),
-    /* Waiting: libevent's loops, libcurl's and libpq's poll(). */
-    ALLOW(epoll_create1),
-    ALLOW(epoll_ctl),
-    ALLOW(epoll_wait),
-    ALLOW(epoll_pwait),
-    ALLOW(poll),
-    ALLOW(ppoll),
-    ALLOW(timerfd_create),
-    ALLOW(timerfd_settime),
-    ALLOW(clock_nanosleep),
-    ALLOW(nanosleep),
-    /* Connections. socket, socketpair: see below. */
-    ALLOW(bind),
-    ALLOW(listen),
-    ALLOW(accept4),
-    ALLOW(connect),
-    ALLOW(shutdown),
-    ALLOW(getsockname),
-    ALLOW(getpeername),
-    ALLOW(getsockopt),
-    ALLOW(setsockopt),
-    ALLOW(sendto),
-    ALLOW(recvfrom),
-    ALLOW(sendmsg),
-    ALLOW(recvmsg),
-    /* Time, which the C library asks the kernel for where the machine's clock cannot be read
-     * directly. */
-    ALLOW(clock_gettime),
-    ALLOW(clock_getres),
-    ALLOW(gettimeofday),
-    ALLOW(time),
+    C(openat), C(close), C(read), C(write), C(readv), C(writev), C(pread64), C(pwrite64), C(lseek),
+    C(fstat), C(newfstatat), C(statfs), C(getdents64), C(fcntl), C(readlink), C(access), C(pipe2),
+    C(eventfd2), C(unlink), C(ftruncate), C(fsync), C(fdatasync),
+    /* Waiting: libevent's loops, the poll() of clients of other services. */
+    C(epoll_create1), C(epoll_ctl), C(epoll_wait), C(epoll_pwait), C(poll), C(ppoll),
+    C(timerfd_create), C(timerfd_settime), C(clock_nanosleep), C(nanosleep),
+    /* Connections. socket, socketpair, setsockopt: see below. sendmmsg: the C library asks name servers so. */
+    C(bind), C(listen), C(accept4), C(connect), C(shutdown), C(getsockname), C(getpeername),
+    C(getsockopt), C(sendto), C(recvfrom), C(sendmsg), C(sendmmsg), C(recvmsg),
+    /* Time, for machines whose clock cannot be read without the kernel. */
+    C(clock_gettime), C(clock_getres), C(gettimeofday), C(time),
     /* Random numbers: OpenSSL, libsodium, ours. */
-    ALLOW(getrandom),
+    C(getrandom),
     /* What a process asks about itself and its machine: metrics, OpenSSL, the C library. */
-    ALLOW(getuid),
-    ALLOW(geteuid),
-    ALLOW(getgid),
-    ALLOW(getegid),
-    ALLOW(getppid),
-    ALLOW(getrusage),
-    ALLOW(sysinfo),
-    ALLOW(uname),
+    C(getuid), C(geteuid), C(getgid), C(getegid), C(getppid), C(getrusage), C(sysinfo), C(uname),
 };
+/* clang-format on */
 
 /* Calls that are allowed with certain arguments only. A call may have several lines: one of them
  * must fit; of `count` comparisons in a line all must. */
@@ -119,28 +55,14 @@ struct conditional {
 };
 
 #define WHEN_EQUAL(argument, value)        SCMP_CMP64(argument, SCMP_CMP_EQ, (value), 0)
+#define WHEN_BELOW(argument, value)        SCMP_CMP64(argument, SCMP_CMP_LT, (value), 0)
 #define WHEN_MASKED(argument, mask, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (mask), (value))
 /* For what the kernel reads as an int: the upper half of the register says nothing. */
 #define WHEN_INT(argument, value) WHEN_MASKED(argument, UINT32_MAX, (scmp_datum_t)(value))
-#define ONE(name, condition) \
-    {                        \
-        SCMP_SYS(name), 1,   \
-        {                    \
-            condition,       \
-            {                \
-                0            \
-            }                \
-        }                    \
-    }
-#define TWO(name, first, second) \
-    {                            \
-        SCMP_SYS(name), 2,       \
-        {                        \
-            first, second        \
-        }                        \
-    }
-
 /* clang-format off */
+#define ONE(name, condition)     { SCMP_SYS(name), 1, { condition, { 0 } } }
+#define TWO(name, first, second) { SCMP_SYS(name), 2, { first, second } }
+
 static const struct conditional conditionals[] = {
     /* No memory is ever executable that was not at the start. */
     ONE(mmap, WHEN_MASKED(2, PROT_EXEC, 0)),
@@ -153,6 +75,11 @@ static const struct conditional conditionals[] = {
     ONE(socket, WHEN_INT(0, AF_INET)),
     ONE(socket, WHEN_INT(0, AF_UNIX)),
     ONE(socketpair, WHEN_INT(0, AF_UNIX)),
+    /* Options of those, but no programs that the kernel would run for a socket. */
+    TWO(setsockopt, WHEN_INT(1, SOL_SOCKET), WHEN_BELOW(2, SO_ATTACH_FILTER)),
+    ONE(setsockopt, WHEN_INT(1, IPPROTO_TCP)),
+    ONE(setsockopt, WHEN_INT(1, IPPROTO_IP)),
+    ONE(setsockopt, WHEN_INT(1, AF_VSOCK)),
     /* The security module; is it a terminal; would it block; the enclave's own CID. */
     ONE(ioctl, WHEN_INT(1, NSM_RAW)),
     ONE(ioctl, WHEN_INT(1, TCGETS)),
@@ -167,10 +94,7 @@ static const struct conditional conditionals[] = {
     /* Its own limits, which it can only lower. */
     ONE(prlimit64, WHEN_INT(0, 0)),
 };
-/* clang-format on */
-
 /* Calls that fail instead of killing, because libraries try them and go on without. */
-/* clang-format off */
 static const struct soft {
     struct conditional rule;
     int reason;

@@ -1,12 +1,15 @@
 #include "../base/child.h"
+#include "calls.h"
 #include "enclave/syscall_filter.h"
 #include "harness.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <linux/vm_sockets.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -18,6 +21,48 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
+
+/* libseccomp's functions, each of which may fail. */
+scmp_filter_ctx __real_seccomp_init(uint32_t action);
+scmp_filter_ctx __wrap_seccomp_init(uint32_t action);
+int __real_seccomp_attr_set(scmp_filter_ctx filter, enum scmp_filter_attr name, uint32_t value);
+int __wrap_seccomp_attr_set(scmp_filter_ctx filter, enum scmp_filter_attr name, uint32_t value);
+int __real_seccomp_rule_add(scmp_filter_ctx filter, uint32_t action, int call, unsigned count, ...);
+int __wrap_seccomp_rule_add(scmp_filter_ctx filter, uint32_t action, int call, unsigned count);
+int __real_seccomp_rule_add_array(scmp_filter_ctx filter, uint32_t action, int call, unsigned count,
+                                  const struct scmp_arg_cmp *when);
+int __wrap_seccomp_rule_add_array(scmp_filter_ctx filter, uint32_t action, int call, unsigned count,
+                                  const struct scmp_arg_cmp *when);
+int __real_seccomp_load(const scmp_filter_ctx filter);
+int __wrap_seccomp_load(const scmp_filter_ctx filter);
+
+scmp_filter_ctx __wrap_seccomp_init(uint32_t action)
+{
+    called("init");
+    return calls_count == calls_fail_at ? NULL : __real_seccomp_init(action);
+}
+
+int __wrap_seccomp_attr_set(scmp_filter_ctx filter, enum scmp_filter_attr name, uint32_t value)
+{
+    return called("attribute") == 0 ? __real_seccomp_attr_set(filter, name, value) : -EINVAL;
+}
+
+int __wrap_seccomp_rule_add(scmp_filter_ctx filter, uint32_t action, int call, unsigned count)
+{
+    return called("plain") == 0 ? __real_seccomp_rule_add(filter, action, call, count) : -EINVAL;
+}
+
+int __wrap_seccomp_rule_add_array(scmp_filter_ctx filter, uint32_t action, int call, unsigned count,
+                                  const struct scmp_arg_cmp *when)
+{
+    return called("rule") == 0 ? __real_seccomp_rule_add_array(filter, action, call, count, when)
+                               : -EINVAL;
+}
+
+int __wrap_seccomp_load(const scmp_filter_ctx filter)
+{
+    return called("load") == 0 ? __real_seccomp_load(filter) : -EINVAL;
+}
 
 /* Each check runs in a child under the filter; what it may exit with: 0, all that had to hold held.
  */
@@ -94,6 +139,12 @@ DEED(kill_symlink, return (int)syscall(SYS_symlinkat, "", -1, "");)
 DEED(kill_socket_packet, return (int)syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0);)
 DEED(kill_socket_alg, return (int)syscall(SYS_socket, 38, SOCK_SEQPACKET, 0);)
 DEED(kill_socketpair_inet, return (int)syscall(SYS_socketpair, AF_INET, SOCK_STREAM, 0, NULL);)
+DEED(kill_socket_filter, return (int)syscall(SYS_setsockopt, -1, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0);)
+DEED(kill_socket_bpf, return (int)syscall(SYS_setsockopt, -1, SOL_SOCKET, SO_ATTACH_BPF, NULL, 0);)
+DEED(kill_socket_filter_in_disguise, return (int)syscall(SYS_setsockopt, -1, SOL_SOCKET,
+                                                         0x100000000L | SO_ATTACH_FILTER, NULL, 0);)
+DEED(kill_socket_in_disguise, return (int)syscall(SYS_socket, 0x100000000L | AF_PACKET, SOCK_RAW, 0);)
+DEED(kill_setsockopt_other, return (int)syscall(SYS_setsockopt, -1, 270, 1, NULL, 0);)
 DEED(kill_ioctl_tiocsti, return ioctl(0, TIOCSTI, "");)
 DEED(kill_ioctl_rndaddentropy, return ioctl(-1, _IOW('R', 0x03, int[2]), NULL);)
 DEED(kill_prctl_dumpable, return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);)
@@ -160,6 +211,11 @@ static const struct deed deadly[] = {
     KILLS(socket_packet),
     KILLS(socket_alg),
     KILLS(socketpair_inet),
+    KILLS(socket_filter),
+    KILLS(socket_bpf),
+    KILLS(socket_filter_in_disguise),
+    KILLS(socket_in_disguise),
+    KILLS(setsockopt_other),
     KILLS(ioctl_tiocsti),
     KILLS(ioctl_rndaddentropy),
     KILLS(prctl_dumpable),
@@ -237,6 +293,14 @@ static int sockets_of_three_families_are_made(void)
            socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || send(pair[0], "x", 1, 0) != 1;
 }
 
+static int sockets_have_options(void)
+{
+    const int on = 1;
+    int inet = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return setsockopt(inet, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+           setsockopt(inet, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof(on)) != 0;
+}
+
 static int other_families_that_libraries_try_are_refused_softly(void)
 {
     bool netlink = socket(AF_NETLINK, SOCK_RAW, 0) < 0 && errno == EAFNOSUPPORT;
@@ -279,6 +343,7 @@ static const struct deed harmless[] = {
     { "memory", memory_is_made_and_locked },
     { "files", files_are_read },
     { "sockets", sockets_of_three_families_are_made },
+    { "socket options", sockets_have_options },
     { "other sockets", other_families_that_libraries_try_are_refused_softly },
     { "clone3", clone3_is_not_there },
     { "loops", loops_wait },
@@ -316,6 +381,34 @@ TEST(an_abort_is_still_an_abort)
     CHECK(child_signal(under_filter, &deed) == SIGABRT);
 }
 
+enum { FILTERED = 40, REFUSED_IT, NAMELESS };
+
+/* Whether the process is under a filter afterwards is seen by a call that is in no list. */
+static void apply_with_failure(void *argument)
+{
+    struct detail detail = { "" };
+    calls_begin(*(const size_t *)argument);
+    struct result result = syscall_filter_apply(&detail);
+    if (is_ok(result)) {
+        _exit(FILTERED);
+    }
+    (void)getpgid(0);
+    bool named = calls_fail_at == 1 || strstr(detail.text, "(Invalid argument)") != NULL;
+    _exit(result.status == STATUS_UNAVAILABLE && named && calls_count == calls_fail_at ? REFUSED_IT
+                                                                                       : NAMELESS);
+}
+
+TEST(a_filter_that_is_not_whole_is_not_applied)
+{
+    size_t fail_at = 1;
+    int code = REFUSED_IT;
+    while (fail_at < 200 && (code = child_exit(apply_with_failure, &fail_at)) == REFUSED_IT) {
+        fail_at++;
+    }
+    CHECK(code == FILTERED); /* no call is left that could fail */
+    CHECK(fail_at > 100);    /* and there were many */
+}
+
 static int look_at_status(void)
 {
     return prctl(PR_GET_NAME, (char[16]){ "" }, 0, 0, 0);
@@ -343,5 +436,6 @@ TEST(the_kernel_says_that_a_filter_is_there_and_privileges_cannot_be_gained)
 }
 
 HARNESS_TESTS(T(each_of_these_kills_the_process), T(what_the_server_does_is_let_through),
-              T(one_thread_kills_the_whole_process), T(an_abort_is_still_an_abort),
+              T(one_thread_kills_the_whole_process), T(a_filter_that_is_not_whole_is_not_applied),
+              T(an_abort_is_still_an_abort),
               T(the_kernel_says_that_a_filter_is_there_and_privileges_cannot_be_gained))
