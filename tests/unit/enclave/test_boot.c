@@ -135,7 +135,7 @@ STEP(supervisor_run, const struct server_process *server, struct clock_keeper *c
                     : "another watch");
 }
 
-void __wrap_console_say(const char *format, ...);
+void __wrap_console_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void __wrap_console_say(const char *format, ...)
 {
     (void)format;

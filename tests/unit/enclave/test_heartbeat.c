@@ -22,12 +22,13 @@ static int open_sockets;
 static int good_from = 1; /* the attempt from which on the parent answers */
 static int attempts;
 static int answer = HEARTBEAT_BYTE; /* -1: hangs up */
-static enum { ALL_GOOD, NO_SOCKET, NO_OPTION, NO_CONNECTION, NO_SENDING, NO_ANSWER } trouble;
+enum { ALL_GOOD, NO_SOCKET, NO_OPTION, NO_CONNECTION, NO_SENDING, NO_ANSWER };
+static int trouble;
 
 static int fails_with(int kind, int reason)
 {
     errno = reason;
-    return (int)trouble == kind && attempts < good_from ? -1 : 0;
+    return trouble == kind && attempts < good_from ? -1 : 0;
 }
 
 int __wrap_socket(int family, int type, int protocol)

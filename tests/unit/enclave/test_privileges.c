@@ -19,7 +19,7 @@ int __real_setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limi
 int __wrap_setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit);
 
 /* A call that says it worked and did nothing. */
-static enum {
+enum {
     HONEST,
     GROUPS_STAY,
     USER_STAYS,
@@ -27,7 +27,8 @@ static enum {
     BOUNDING_SET_STAYS,
     ROOT_COMES_BACK,
     GAINS_STAY
-} lie;
+};
+static int lie;
 
 int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {

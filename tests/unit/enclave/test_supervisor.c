@@ -15,7 +15,7 @@ int __wrap_reboot(int command);
 int __wrap_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
 struct result __wrap_clock_keeper_tick(struct clock_keeper *keeper, struct detail *detail);
-void __wrap_console_say(const char *format, ...);
+void __wrap_console_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 enum { SERVER = 33, NOBODY = 0 };
 
