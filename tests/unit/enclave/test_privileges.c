@@ -9,6 +9,8 @@
 
 int __real_prctl(int option, ...);
 int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, void *header, void *data);
 int __real_setgroups(size_t count, const gid_t *groups);
 int __wrap_setgroups(size_t count, const gid_t *groups);
 int __real_setresgid(gid_t real, gid_t effective, gid_t saved);
@@ -26,6 +28,7 @@ enum {
     GROUP_STAYS,
     BOUNDING_SET_STAYS,
     ROOT_COMES_BACK,
+    CAPABILITIES_STAY,
     GAINS_STAY
 };
 static int lie;
@@ -39,6 +42,15 @@ int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, 
     bool nothing = (lie == BOUNDING_SET_STAYS && option == PR_CAPBSET_DROP) ||
                    (lie == GAINS_STAY && option == PR_SET_NO_NEW_PRIVS);
     return nothing ? 0 : __real_prctl(option, a, b, c, d);
+}
+
+long __wrap_syscall(long number, void *header, void *data)
+{
+    if (number == SYS_capset && called("capset") != 0) {
+        return -1;
+    }
+    return number == SYS_capset && lie == CAPABILITIES_STAY ? 0
+                                                            : __real_syscall(number, header, data);
 }
 
 int __wrap_setgroups(size_t count, const gid_t *groups)
@@ -153,6 +165,9 @@ TEST(each_call_that_fails_fails_all_at_once)
 static void drop_with_lie(void *argument)
 {
     lie = *(const int *)argument;
+    if (lie == CAPABILITIES_STAY) { /* else they go with the user */
+        (void)__real_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+    }
     _exit(verdict(drop(0)));
 }
 

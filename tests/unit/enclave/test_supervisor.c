@@ -196,6 +196,7 @@ TEST(a_server_that_does_not_end_is_killed_after_25_seconds)
     CHECK_OK(run((const struct event[]){ { SIGTERM, 5, { NOBODY }, 0 },
                                          { SIGTERM, 24, { NOBODY }, 0 },
                                          { 0, 0, { NOBODY }, 0 },
+                                         { SIGCHLD, 1, { 50 }, 0 },
                                          { SIGCHLD, 1, { SERVER }, KILLED(SIGKILL) } }));
     CHECK_TEXT(calls_text, "said: server: asked to end\n1005: kill 33 TERM\n"
                            "said: server: did not end in 25 seconds\n1030: kill 33 KILL\n"
