@@ -126,6 +126,15 @@ def test_an_index_with_other_bytes_is_refused(archive, offers):
         debian_archive.fetched(PIN)
 
 
+def test_a_version_that_went_away_is_told_with_what_to_do(archive, monkeypatch):
+    def gone(_self, _pin):
+        raise ArchiveError("Version '1.0-1' for 'tool' was not found")
+
+    monkeypatch.setattr(archive, "offers", gone)
+    with pytest.raises(ArchiveError, match="(?s)the pin in this tree has to follow it.*was not found"):
+        debian_archive.fetched(PIN)
+
+
 def test_bytes_that_are_not_pinned_are_refused_and_not_kept(archive):
     archive.offers_ = [("uri", "tool.deb", PIN.sha256)]
     archive.content = b"something else"

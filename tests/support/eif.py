@@ -74,14 +74,16 @@ def extended(data: bytes, old: bytes = bytes(48)) -> bytes:
     return hashlib.sha384(old + data).digest()
 
 
-def measure(sections, role: str | None = None, instance: str | None = None) -> dict[int, bytes]:
-    """Registers 0 to 4 of an unsigned image that runs on that instance."""
+def measure(sections, role: str | None = None, instance: str | None = None,
+            certificate: bytes | None = None) -> dict[int, bytes]:
+    """Registers 0 to 4 and 8 of an image that runs on that instance and is signed with that certificate (DER)."""
     ramdisks = [data for kind, data in sections if kind == RAMDISK]
     boot = b"".join(data for wanted in (KERNEL, COMMAND_LINE) for kind, data in sections if kind == wanted)
     registers = {
         0: extended(hashlib.sha384(boot + b"".join(ramdisks)).digest()),
         1: extended(hashlib.sha384(boot + b"".join(ramdisks[:1])).digest()),
         2: extended(hashlib.sha384(b"".join(ramdisks[1:])).digest()),
+        8: extended(hashlib.sha384(certificate).digest()) if certificate else bytes(48),
     }
     names = {3: role, 4: instance}
     return registers | {index: extended(name.encode()) if name else bytes(48) for index, name in names.items()}
