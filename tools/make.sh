@@ -159,6 +159,7 @@ stage_integration_tsan() {
 
 # The emulated enclave. What it is made of is built at the first time on a machine, which takes minutes.
 stage_enclave() {
+    build_gcc containment-chamber tests/oracle/bls/bls_tool tests/enclave/guest/chamber-enclave-guest
     "$python" tools/build_emulator.py >/dev/null
     "$python" -m pytest -q -p no:cacheprovider --durations=10 tests/enclave
 }

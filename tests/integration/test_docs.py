@@ -185,7 +185,7 @@ def messages_of(path: pathlib.Path) -> list[str]:
     return [row[0].strip("`") for row in Page(path).tables("message")]
 
 
-@pytest.mark.parametrize("path", [DOCS / "operations.md", DOCS / "protection.md"], ids=name_of)
+@pytest.mark.parametrize("path", [DOCS / "operations.md", DOCS / "protection.md", DOCS / "enclave.md"], ids=name_of)
 def test_the_messages_in_tables_are_the_programs(path):
     messages = messages_of(path)
     assert len(messages) >= 10

@@ -36,6 +36,7 @@ WRAPPED = {
     "llhttp.h": "src/net/",
     "zlib.h": "src/eif/",
     "openssl/ssl.h": "src/net/",
+    "seccomp.h": "src/enclave/syscall_filter.c",
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]*)"|<([^>\n]*)>)', re.MULTILINE)
