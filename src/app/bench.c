@@ -433,12 +433,14 @@ static struct result configure(struct bench *bench, struct config **out)
     static char pruning[] = "--anti-slashing-pruning-enabled=false";
     char *const flags[] = { name, address, port, metrics, backend, pruning };
     static char nothing[] = "";
+    static char disabled[] = "disabled";
     TRY(command_configure(sizeof(flags) / sizeof(flags[0]), flags, NULL, 0, out, &bench->detail));
     bench->settings = *config_settings(*out);
     bench->settings.anti_slashing.path = bench->database;
     bench->settings.filesystem.paths.count = 0;
     bench->settings.filesystem.keystores_path = nothing;
     bench->settings.key_manager_api.enabled = false;
+    bench->settings.tls.mode = disabled;
     return OK;
 }
 

@@ -34,7 +34,8 @@ def place(tmp_path_factory):
     (place / "signer.yaml").write_text(
         f'network: "hoodi"\nkey_sources:\n  filesystem:\n    paths: ["{place / "keys"}"]\n    strict: true\n'
         f'anti_slashing:\n  backend: "noop"\n  path: "{place / "bench.sqlite"}"\n'
-        'http:\n  key_manager_api:\n    enabled: true\n')
+        'http:\n  key_manager_api:\n    enabled: true\n'
+        f'tls:\n  mode: "file"\n  file:\n    cert_path: "{place / "none.pem"}"\n    key_path: "{place / "none.key"}"\n')
     return place
 
 
