@@ -18,6 +18,7 @@ enum {
 /* `arguments[0]` is the subcommand's name. Each answers --help. */
 int command_server(int count, char *const *arguments);
 int command_slashing(int count, char *const *arguments);
+int command_enclave(int count, char *const *arguments);
 int command_bench(int count, char *const *arguments);
 int command_version(int count, char *const *arguments);
 

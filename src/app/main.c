@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
     { "server", command_server, "answer signing requests (this is the signer)" },
     { "slashing", command_slashing, "import, export and check slashing protection data" },
+    { "enclave", command_enclave, "run an enclave image on this instance, list and stop enclaves" },
     { "bench", command_bench, "measure what a signature costs on this machine" },
     { "version", command_version, "say which version this is" },
 };

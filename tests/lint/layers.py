@@ -11,6 +11,7 @@ ALLOWED = {
     "base": set(),
     "bls": {"base"},
     "attest": {"base"},
+    "enclave": {"base"},
     "eth": {"base"},
     "slashing": {"base", "eth/types.h"},
     "keystore": {"base", "bls", "eth/types.h"},
