@@ -6,6 +6,7 @@
 #include "base/decimal.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "enclave/accelerator.h"
 #include "enclave/emulator.h"
 #include "enclave/ne_machine.h"
 #include "enclave/run.h"
@@ -40,6 +41,7 @@ struct texts {
     const char *parent_role;
     const char *parent_id;
     const char *console;
+    const char *accelerator;
     bool debug_mode;
     bool no_heartbeat;
     bool emulate;
@@ -60,6 +62,7 @@ struct plan {
     struct registry registry;
     struct enclave_record record;
     struct emulator_tools tools;
+    bool kvm;
 };
 
 static void plan_done(struct plan *plan)
@@ -115,6 +118,7 @@ static struct result check_scope(const struct texts *texts, struct detail *detai
         { "--parent-role", texts->parent_role != NULL, true },
         { "--parent-id", texts->parent_id != NULL, true },
         { "--console", texts->console != NULL, true },
+        { "--accelerator", texts->accelerator != NULL, true },
         { "--cpu-ids", texts->cpu_ids != NULL, false },
         { "--numa-node", texts->numa_node != NULL, false },
         { "--debug-mode", texts->debug_mode, false },
@@ -230,18 +234,18 @@ static struct result open_image(struct plan *plan, struct detail *detail)
 
 /* ------------------------------------------------------------------------------- the emulator's */
 
-/* CHAMBER_EMULATOR is what tools/emulator/build.py prints. */
+/* CHAMBER_EMULATOR_TOOLS is what tools/build_emulator.py prints. */
 static struct result read_tools_variable(struct plan *plan, struct detail *detail)
 {
-    const char *text = getenv("CHAMBER_EMULATOR");
-    if (text == NULL) {
+    const char *text = getenv("CHAMBER_EMULATOR_TOOLS");
+    if (text == NULL || *text == '\0') {
         return OK;
     }
     struct result read = strlen(text) > TOOLS_TEXT_MAX
                              ? FAIL(LIMIT, "is too long")
                              : emulator_read_tools(text, strlen(text), &plan->tools, detail);
     if (!is_ok(read)) {
-        detail_prefix(detail, "CHAMBER_EMULATOR, ");
+        detail_prefix(detail, "CHAMBER_EMULATOR_TOOLS, ");
     }
     return read;
 }
@@ -272,10 +276,19 @@ static struct result find_tool(const char *option, const char *fallback, char ou
     if (!is_ok(result)) {
         detail_prefix(detail, "--emulate needs %s: ", fallback);
         return FAIL(BAD_INPUT,
-                    "not found; name it with the option, or set CHAMBER_EMULATOR to what "
-                    "tools/emulator/build.py prints");
+                    "not found; name it with the option, or set CHAMBER_EMULATOR_TOOLS to what "
+                    "tools/build_emulator.py prints");
     }
     memcpy(out, found, sizeof(found));
+    return OK;
+}
+
+static struct result read_accelerator(const char *text, struct plan *plan, struct detail *detail)
+{
+    plan->kvm = text == NULL ? accelerator_has_kvm() : strcmp(text, "kvm") == 0;
+    detail_set(detail, "--accelerator %s", text == NULL ? "" : text);
+    ENSURE(text == NULL || plan->kvm || strcmp(text, "tcg") == 0, BAD_INPUT,
+           "is neither kvm nor tcg");
     return OK;
 }
 
@@ -283,6 +296,7 @@ static struct result read_emulation(const struct texts *texts, struct plan *plan
                                     struct detail *detail)
 {
     struct enclave_record *record = &plan->record;
+    TRY(read_accelerator(texts->accelerator, plan, detail));
     TRY(read_tools_variable(plan, detail));
     TRY(find_tool(texts->qemu, "qemu-system-x86_64", plan->tools.qemu, detail));
     TRY(find_tool(texts->vsock_device, "vhost-device-vsock", plan->tools.vsock_device, detail));
@@ -371,6 +385,7 @@ static int run_emulated(const struct texts *texts, struct plan *plan)
         .cid = plan->cid,
         .parent_role = texts->parent_role,
         .parent_id = texts->parent_id,
+        .kvm = plan->kvm,
         .heartbeat = !texts->no_heartbeat,
     };
     struct result checked = emulator_check(&order, &detail);
@@ -438,6 +453,7 @@ static struct result read_options(int count, char *const *arguments, struct text
         { "--parent-role", NULL, &texts->parent_role, NULL },
         { "--parent-id", NULL, &texts->parent_id, NULL },
         { "--console", NULL, &texts->console, NULL },
+        { "--accelerator", NULL, &texts->accelerator, NULL },
     };
     detail_set(detail, "enclave run");
     ENSURE(count > 1 && arguments[1][0] != '-', BAD_INPUT,

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "enclave/accelerator.h"
 #include "enclave/console.h"
 
 #include <errno.h>
@@ -169,14 +170,7 @@ static void add_machine(struct command *command, const struct emulator *emulator
     command->text.failed = command->text.failed || machine.failed;
 }
 
-/* QEMU takes the first of the accelerators that works here. */
 static const char *const fixed_words[] = {
-    "-accel",
-    "kvm",
-    "-accel",
-    "tcg",
-    "-cpu",
-    "max",
     "-display",
     "none",
     "-monitor",
@@ -188,6 +182,27 @@ static const char *const fixed_words[] = {
     "-global",
     "virtio-mmio.ioeventfd=off",
 };
+
+static void add_cpu(struct command *command, const struct emulator_order *order)
+{
+    add_word(command, "-accel");
+    add_word(command, order->kvm ? "kvm" : "tcg");
+    add_word(command, "-cpu");
+    add_word(command, order->kvm ? "host" : "max");
+    add_word(command, "-smp");
+    add_word(command, "%zu", order->cpus);
+}
+
+static void add_command_line(struct command *command, const struct emulator_order *order)
+{
+    uint64_t khz = order->kvm ? 0 : accelerator_tsc_khz();
+    add_word(command, "-append");
+    if (khz == 0) {
+        add_word(command, "%s", appended);
+    } else {
+        add_word(command, "%s tsc=reliable tsc_early_khz=%" PRIu64, appended, khz);
+    }
+}
 
 static struct result start_qemu(struct emulator *emulator, const struct enclave_record *record,
                                 const char *device, int out, struct detail *detail)
@@ -203,18 +218,16 @@ static struct result start_qemu(struct emulator *emulator, const struct enclave_
     for (size_t i = 0; i < sizeof(fixed_words) / sizeof(fixed_words[0]); i++) {
         add_word(&command, "%s", fixed_words[i]);
     }
+    add_cpu(&command, order);
     add_word(&command, "-m");
     add_word(&command, "%" PRIu64 "M", order->memory >> 20);
-    add_word(&command, "-smp");
-    add_word(&command, "%zu", order->cpus);
     add_word(&command, "-kernel");
     add_word(&command, "%s", record->image);
     add_word(&command, "-chardev");
     add_word(&command, "socket,id=c,path=%s", device);
     add_word(&command, "-serial");
     add_word(&command, "file:%s", record->console[0] == '\0' ? "/dev/stdout" : record->console);
-    add_word(&command, "-append");
-    add_word(&command, "%s", appended);
+    add_command_line(&command, order);
     return run_command(&command, out, &emulator->qemu, detail);
 }
 

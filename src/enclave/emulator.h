@@ -28,6 +28,8 @@ struct emulator_order {
     uint64_t cid;
     const char *parent_role; /* an IAM role's ARN: it is what PCR3 measures; NULL: none */
     const char *parent_id;   /* an instance's id, for PCR4; NULL: none */
+    bool kvm; /* on this machine's CPU; else on an emulated one, which is slower and works anywhere
+               */
     bool heartbeat;
 };
 
@@ -47,8 +49,8 @@ struct emulator {
                         .vsock_device = { .fd = -1 }, \
                         .qemu = { .fd = -1 } })
 
-/* Reads what tools/emulator/build.py prints: {"qemu": PATH, "vhost_device_vsock": PATH, "firmware":
- * [PATH, …]}, the last optional. BAD_INPUT with the member. */
+/* Reads what tools/build_emulator.py prints: {"qemu": PATH, "vhost_device_vsock": PATH, "firmware":
+ * [PATH, …]}, the last optional, and what is not ours is left alone. BAD_INPUT with the member. */
 RESULT emulator_read_tools(const char *text, size_t size, struct emulator_tools *out,
                            struct detail *detail);
 
