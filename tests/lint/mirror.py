@@ -21,6 +21,8 @@ RUNNING = {
     "src/api/reload.c": "test_reload.py",
     "src/api/sign.c": "test_sign.py",
     "src/app/bench.c": "test_bench.py",
+    "src/app/enclave.c": "test_enclave_cli.py",
+    "src/app/enclave_run.c": "test_enclave_cli.py",
     "src/app/main.c": "test_command_line.py",
     "src/app/server.c": "test_lifecycle.py",
     "src/app/slashing.c": "test_slashing_cli.py",
