@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -24,9 +25,9 @@ bool registry_path(const struct registry *registry, const char *name, const char
 
 /* --------------------------------------------------------------------------------- the launcher */
 
-/* The start of a process, in ticks since the machine's: field 22 of proc(5)'s stat, of which the
- * second is the program's name in parentheses, with whatever characters that has. */
-static bool read_process_start(pid_t pid, uint64_t *out)
+/* Reads a process' state (a letter) and its start (ticks since the machine's): fields 3 and 22 of
+ * proc(5)'s stat. The second is the program's name in parentheses, with whatever is in that. */
+static bool read_process(pid_t pid, char *state_out, uint64_t *start_out)
 {
     char path[64];
     char text[STAT_SIZE];
@@ -39,19 +40,30 @@ static bool read_process_start(pid_t pid, uint64_t *out)
     size_t size = fread(text, 1, sizeof(text) - 1, file);
     text[size] = '\0';
     const char *at = strrchr(text, ')');
+    *state_out = at == NULL || at[1] == '\0' ? '?' : at[2];
     for (int field = 2; at != NULL && field < START_FIELD; field++) {
         at = strchr(at + 1, ' ');
     }
-    return at != NULL && is_ok(decimal_scan(at, out, &end));
+    return at != NULL && is_ok(decimal_scan(at, start_out, &end));
+}
+
+/* A process that there is, but that may not be looked at, counts as alive: its name stays its own.
+ */
+static bool is_alive(const struct enclave_record *record)
+{
+    char state = '?';
+    uint64_t start = 0;
+    if (!read_process(record->launcher, &state, &start)) {
+        return kill(record->launcher, 0) == 0 || errno != ESRCH;
+    }
+    return start == record->launcher_start && state != 'Z' && state != 'X';
 }
 
 int registry_open_launcher(const struct enclave_record *record)
 {
-    uint64_t start = 0;
     CLEANUP(fd_close_ptr) int process = pidfd_open(record->launcher, 0);
     /* The descriptor first: what has the number afterwards is what the descriptor means. */
-    if (process < 0 || !read_process_start(record->launcher, &start) ||
-        start != record->launcher_start) {
+    if (process < 0 || !is_alive(record)) {
         return -1;
     }
     int found = process;
@@ -147,8 +159,7 @@ RESULT registry_find(const struct registry *registry, const char *name, struct e
         detail_prefix(detail, "%s: ", path);
         return found;
     }
-    CLEANUP(fd_close_ptr) int process = registry_open_launcher(out);
-    *alive_out = process >= 0;
+    *alive_out = is_alive(out);
     return OK;
 }
 
@@ -172,9 +183,10 @@ RESULT registry_claim(const struct registry *registry, struct enclave_record *re
         ENSURE(!alive, REFUSED, "an enclave of that name runs; stop it, or give --name");
         registry_remove(registry, record->name);
     }
+    char state = '?';
     record->launcher = getpid();
     detail_set(detail, "/proc");
-    ENSURE(read_process_start(record->launcher, &record->launcher_start), UNAVAILABLE,
+    ENSURE(read_process(record->launcher, &state, &record->launcher_start), UNAVAILABLE,
            "does not tell when this process began");
     return registry_save(registry, record, detail);
 }

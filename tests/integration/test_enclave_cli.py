@@ -5,6 +5,8 @@ import contextlib
 import json
 import os
 import pathlib
+import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,7 +18,7 @@ import enclave_standins
 import pytest
 from commands import DONE, FAILED, USAGE, call, clean_environment, refused
 from notify import Supervisor, abstract_name
-from signer import BINARY, PATIENCE_S
+from signer import BINARY, PATIENCE_S, ROOT
 
 HEAD = "NAME             STATE           CID      PID  MEM_MIB CPUS MODE     STARTED              IMAGE\n"
 
@@ -127,7 +129,10 @@ def test_an_image_too_large_for_the_memory_is_refused_with_what_it_needs(folder,
         "enclave", "run", path, "--memory", "64", "--runtime-dir", folder)
 
 
-@pytest.mark.skipif(os.path.exists("/dev/nitro_enclaves"), reason="this machine has the device")
+without_device = pytest.mark.skipif(os.path.exists("/dev/nitro_enclaves"), reason="this machine has the device")
+
+
+@without_device
 def test_without_the_device_the_remedy_is_said_and_nothing_is_left(folder, image):
     complaint = refused("enclave", "run", image, "--runtime-dir", folder, "--no-heartbeat", code=FAILED)
     assert complaint.startswith("/dev/nitro_enclaves (No such file or directory, error 2): ")
@@ -135,6 +140,7 @@ def test_without_the_device_the_remedy_is_said_and_nothing_is_left(folder, image
     assert left(folder) == []
 
 
+@without_device
 def test_debug_mode_is_shouted(folder, image):
     called = enclave("run", image, "--debug-mode", "--no-heartbeat", folder=folder)
     assert called.code == FAILED
@@ -476,6 +482,43 @@ def test_wrong_tools_of_the_variable_are_named(folder, image):
     for text, named in (("{", "CHAMBER_EMULATOR_TOOLS, byte"), ("{}", "CHAMBER_EMULATOR_TOOLS, qemu: is not an absolute path")):
         assert named in refused("enclave", "run", image, "--emulate", "--runtime-dir", folder,
                                 environment={"CHAMBER_EMULATOR_TOOLS": text})
+
+
+# ------------------------------------------------------------------------------------- the systemd unit
+
+UNIT = ROOT / "packaging" / "systemd" / "containment-chamber-enclave.service"
+
+
+def unit() -> dict[str, str]:
+    pairs = [line.partition("=") for line in UNIT.read_text().splitlines() if "=" in line and not line.startswith("#")]
+    return {name: value for name, _, value in pairs}
+
+
+@without_device
+def test_the_unit_calls_the_program_as_it_wants_to_be_called(folder, image):
+    program, *arguments = shlex.split(unit()["ExecStart"])
+    assert pathlib.Path(program).name == "containment-chamber"
+    there = [str(image) if argument.endswith("/enclave.eif") else argument for argument in arguments]
+    called = call(*there, "--runtime-dir", folder, "--no-heartbeat")
+    assert there != arguments and called.code == FAILED and "/dev/nitro_enclaves" in called.err
+
+
+def test_the_unit_agrees_with_what_the_process_does():
+    given = unit()
+    assert (given["Type"], given["NotifyAccess"], given["Restart"]) == ("notify", "main", "on-failure")
+    assert int(given["RestartPreventExitStatus"]) == USAGE
+    assert given["RuntimeDirectory"] == "containment-chamber" and given["RuntimeDirectoryMode"] == "0700"
+    assert given["DeviceAllow"] == "/dev/nitro_enclaves rw" and "AF_VSOCK" in given["RestrictAddressFamilies"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+def test_systemd_finds_the_unit_right_and_closed(tmp_path):
+    copy = tmp_path / UNIT.name
+    copy.write_text(UNIT.read_text().replace("/usr/local/bin/containment-chamber", str(pathlib.Path(BINARY).resolve())))
+    for command in (["verify"], ["security", "--offline=yes", "--threshold=25"]):
+        done = subprocess.run(["systemd-analyze", "--no-pager", *command, str(copy)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert UNIT.name not in done.stderr, done.stderr
 
 
 # --------------------------------------------------------------------------------- on the real emulator

@@ -151,6 +151,8 @@ TEST(a_launchers_descriptor_is_readable_when_it_ended)
     struct pollfd ended = { .fd = launcher, .events = POLLIN };
     CHECK(launcher >= 0 && poll(&ended, 1, 0) == 0);
     CHECK(kill(child, SIGKILL) == 0 && poll(&ended, 1, 60 * 1000) == 1);
+    CHECK_OK(find(&bench, "one")); /* dead, although nobody has reaped it yet */
+    CHECK(!bench.alive);
     CHECK(waitpid(child, NULL, 0) == child);
     CHECK_OK(find(&bench, "one"));
     CHECK(!bench.alive);
