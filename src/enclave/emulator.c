@@ -321,9 +321,11 @@ static struct result start(void *context, struct enclave_record *record, struct 
     memcpy(emulator->name, record->name, sizeof(emulator->name));
     ENSURE(registry_path(order->registry, record->name, REGISTRY_VSOCK, record->vsock,
                          sizeof(record->vsock)) &&
-               registry_path(order->registry, record->name, REGISTRY_VSOCK "_9000", heartbeat,
+               registry_path(order->registry, record->name, REGISTRY_HEARTBEAT, heartbeat,
                              sizeof(heartbeat)),
            BAD_INPUT, "the runtime directory's name is too long");
+    registry_remove_sockets(order->registry,
+                            record->name); /* of an earlier life that was cut off */
     if (order->heartbeat) {
         TRY(listen_at(heartbeat, &emulator->listener, detail));
     }

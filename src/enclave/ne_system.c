@@ -111,7 +111,7 @@ static int accept_from(void *context, int listener, uint64_t *cid_out)
     struct sockaddr_vm peer = { .svm_family = AF_UNSPEC };
     socklen_t size = sizeof(peer);
     int fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    *cid_out = fd >= 0 && peer.svm_family == AF_VSOCK ? peer.svm_cid : VMADDR_CID_ANY;
+    *cid_out = fd >= 0 && peer.svm_family == AF_VSOCK ? peer.svm_cid : (uint64_t)UINT32_MAX;
     return fd;
 }
 

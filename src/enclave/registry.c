@@ -191,25 +191,30 @@ RESULT registry_claim(const struct registry *registry, struct enclave_record *re
     return registry_save(registry, record, detail);
 }
 
-static const char *const suffixes[] = { ".json", REGISTRY_DEVICE, REGISTRY_VSOCK,
-                                        REGISTRY_VSOCK "_9000" };
-
-void registry_remove(const struct registry *registry, const char *name)
+static void remove_one(const struct registry *registry, const char *name, const char *suffix)
 {
     char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        if (registry_path(registry, name, suffixes[i], path, sizeof(path))) {
-            (void)unlink(path);
-        }
+    if (registry_path(registry, name, suffix, path, sizeof(path))) {
+        (void)unlink(path);
     }
+}
+
+void registry_remove_sockets(const struct registry *registry, const char *name)
+{
+    remove_one(registry, name, REGISTRY_DEVICE);
+    remove_one(registry, name, REGISTRY_VSOCK);
+    remove_one(registry, name, REGISTRY_HEARTBEAT);
 }
 
 void registry_forget_console(const struct registry *registry, const char *name)
 {
-    char path[PATH_MAX];
-    if (registry_path(registry, name, REGISTRY_CONSOLE, path, sizeof(path))) {
-        (void)unlink(path);
-    }
+    remove_one(registry, name, REGISTRY_CONSOLE);
+}
+
+void registry_remove(const struct registry *registry, const char *name)
+{
+    registry_remove_sockets(registry, name);
+    remove_one(registry, name, ".json"); /* last: it is what the rest is found by */
 }
 
 static int by_text(const void *a, const void *b)

@@ -31,6 +31,9 @@ RESULT registry_save(const struct registry *registry, const struct enclave_recor
 /* Removes a record, and the sockets that are made for its name. The console's file stays. */
 void registry_remove(const struct registry *registry, const char *name);
 
+/* Removes the sockets that are made for a name, but not those that others listen at. */
+void registry_remove_sockets(const struct registry *registry, const char *name);
+
 /* Removes the file that an emulated enclave's console goes to by default. */
 void registry_forget_console(const struct registry *registry, const char *name);
 
@@ -54,6 +57,7 @@ bool registry_path(const struct registry *registry, const char *name, const char
 
 #define REGISTRY_DEFAULT_FOLDER "/run/containment-chamber"
 #define REGISTRY_VSOCK          ".vsock" /* of an emulated enclave; _<port> for its connections out */
+#define REGISTRY_HEARTBEAT      REGISTRY_VSOCK "_9000"
 #define REGISTRY_DEVICE         ".device"  /* between QEMU and its vsock device */
 #define REGISTRY_CONSOLE        ".console" /* where an emulated enclave's console goes by default */
 

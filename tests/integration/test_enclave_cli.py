@@ -447,6 +447,13 @@ def test_a_killed_launcher_takes_its_enclave_along_and_the_name_is_free_again(ru
     assert second.end() == DONE and left(folder) == []
 
 
+def test_sockets_that_nobody_remembers_are_in_nobodys_way(run, folder):
+    for name in ("test.device", "test.vsock", "test.vsock_9000"):
+        (folder / name).touch()
+    run().ready()
+    assert enclave("stop", "test", folder=folder).code == DONE and left(folder) == []
+
+
 def test_the_console_is_shown_harmless_until_the_end(run, folder):
     life = run().ready()
     with subprocess.Popen([BINARY, "enclave", "console", "test", "--runtime-dir", folder], stdout=subprocess.PIPE) as shown, \
