@@ -50,7 +50,8 @@ static bool bind_to_node(void *memory, size_t size, int node)
         return false;
     }
     nodes[node / WORD_BITS] = 1UL << (node % WORD_BITS);
-    return syscall(SYS_mbind, memory, size, MPOL_BIND, nodes, (unsigned long)NODES_MAX, 0UL) == 0;
+    /* The kernel takes one bit fewer than it is told. */
+    return syscall(SYS_mbind, memory, size, MPOL_BIND, nodes, NODES_MAX + 1UL, 0UL) == 0;
 }
 
 /* Has the pages now: a page that its node lacks would otherwise end the process when it is written.

@@ -54,6 +54,16 @@ TEST(huge_pages_are_aligned_zero_and_writable)
     ours->unmap(NULL, memory, 2 * SMALL);
 }
 
+TEST(memory_of_the_first_node_is_given)
+{
+    char *memory = ours->map(NULL, SMALL, SMALL, 0);
+    if (memory == NULL) {
+        SKIP("this machine has no free huge pages of 2 MiB");
+    }
+    memory[SMALL - 1] = 1;
+    ours->unmap(NULL, memory, SMALL);
+}
+
 TEST(a_node_that_is_not_there_gives_no_memory_and_no_signal)
 {
     CHECK(ours->map(NULL, SMALL, SMALL, 1023) == NULL);
@@ -93,7 +103,7 @@ TEST(the_pools_node_is_told_only_where_there_are_several)
 HARNESS_TESTS(T(the_requests_are_the_drivers), T(what_is_not_the_device_is_refused),
               T(a_machine_without_the_device_says_so),
               T(more_huge_pages_than_there_are_give_nothing_and_leave_nothing),
-              T(huge_pages_are_aligned_zero_and_writable),
+              T(huge_pages_are_aligned_zero_and_writable), T(memory_of_the_first_node_is_given),
               T(a_node_that_is_not_there_gives_no_memory_and_no_signal),
               T(a_vsock_port_has_one_listener),
               T(a_connection_that_is_not_of_vsock_has_no_enclaves_cid),
