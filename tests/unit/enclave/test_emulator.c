@@ -70,7 +70,7 @@ static struct emulator_order good(void)
 TEST(what_would_be_another_option_of_qemus_is_refused)
 {
     struct detail detail;
-    const char *const bad[] = { "arn,id=x", "a b", "a=b", "a\n", "\xc3\xa4" };
+    const char *const bad[] = { "arn,x", "a b", "a=b", "a\n", "\xc3\xa4" };
     struct emulator_order order = good();
     CHECK_OK(emulator_check(&order, &detail));
     order.parent_role = "arn:aws:iam::123456789012:role/path/R+.@_-";

@@ -13,12 +13,11 @@
 
 enum { PATIENCE_MS = 60 * 1000 };
 
-/* What a shell script writes to standard output. */
-static bool output_of(const char *script, char *out, size_t size)
+/* What a program writes to standard output. */
+static bool output_of(const char *const *words, char *out, size_t size)
 {
     int ends[2];
     struct child child = CHILD_NONE;
-    const char *const words[] = { "/bin/sh", "-c", script, NULL };
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return false;
     }
@@ -60,9 +59,11 @@ TEST(a_child_has_no_files_of_ours_and_a_group_of_its_own)
     char out[4096];
     /* Not closed at exec: only the spawning can keep it away. */
     int leak = fcntl(STDERR_FILENO, F_DUPFD, 50);
-    CHECK(output_of("ls /proc/self/fd; read a b c d e rest < /proc/self/stat; echo group $e $$;"
-                    "readlink /proc/self/fd/0",
-                    out, sizeof(out)));
+    const char *const words[] = { "/bin/sh", "-c",
+                                  "ls /proc/self/fd; read a b c d e rest < /proc/self/stat;"
+                                  "echo group $e $$; readlink /proc/self/fd/0",
+                                  NULL };
+    CHECK(output_of(words, out, sizeof(out)));
     close(leak);
     CHECK(strncmp(out, "0\n1\n2\n3\ngroup ", 14) == 0); /* 3 is ls' own */
     CHECK(strstr(out, "/dev/null\n") != NULL);
@@ -79,8 +80,10 @@ TEST(a_child_has_no_blocked_signals_of_ours)
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGTERM);
     CHECK(sigprocmask(SIG_BLOCK, &blocked, &before) == 0);
-    CHECK(output_of("grep SigBlk /proc/self/status", out, sizeof(out)));
+    const char *const words[] = { "/bin/grep", "SigBlk", "/proc/self/status", NULL };
+    bool spawned = output_of(words, out, sizeof(out)); /* no shell: it would unblock them itself */
     sigprocmask(SIG_SETMASK, &before, NULL);
+    CHECK(spawned);
     CHECK_TEXT(out, "SigBlk:\t0000000000000000\n");
 }
 
