@@ -96,7 +96,8 @@ def test_a_wrong_call_is_one_line(arguments, text):
     (["--emulate", "--cpu-ids", "1"], "--cpu-ids: means nothing here"),
     (["--emulate", "--cid", "0"], "from 4 to 4294967294"),
     (["--emulate", "--accelerator", "xen"], "is neither kvm nor tcg"),
-    (["--emulate", "--qemu", "/nonexistent/qemu"], "--emulate needs qemu-system-x86_64: /nonexistent/qemu: not found"),
+    (["--emulate", "--qemu", "/nonexistent/qemu"],
+     "--emulate needs qemu-system-x86_64: /nonexistent/qemu: not found"),
     (["--bogus"], "--bogus: unknown option"),
 ])
 def test_a_wrong_option_of_run_is_named_and_starts_nothing(arguments, text, folder, image):
@@ -374,7 +375,7 @@ def test_signals_end_it_in_order(run, folder, sent):
 
 def test_programs_are_found_in_path_too(run, folder, image, tmp_path):
     del run
-    life = Life(folder, image, more={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    life = Life(folder, image, more={"PATH": f"{tmp_path}:{os.environ['PATH']}", "CHAMBER_EMULATOR_TOOLS": ""})
     try:
         life.ready()
         life.process.terminate()
