@@ -3,7 +3,7 @@
 #include "app/command.h"
 #include "base/clock.h"
 #include "base/decimal.h"
-#include "enclave/console.h"
+#include "enclave/console_view.h"
 #include "enclave/registry.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static void add_row(struct listing *listing, const struct enclave_record *record
     char image[sizeof(record->image)];
     size_t size = strlen(record->image);
     memcpy(image, record->image, size + 1);
-    image[console_neutralise(image, size)] = '\0';
+    image[console_view_neutralise(image, size)] = '\0';
     clock_format(record->started, started);
     buf_printf(&listing->text, "%-16s %-8s %10" PRIu64 " %8d %8" PRIu64 " %4zu %-8s %s %s\n",
                record->name, state_of(record, alive), record->cid, (int)record->launcher,
@@ -228,14 +228,14 @@ static struct result show_console(const struct enclave_record *record, int launc
     if (record->emulated) {
         ENSURE(record->console[0] != '\0', REFUSED,
                "its console goes to the standard output of its 'enclave run'");
-        return console_follow(record->console, launcher, STDOUT_FILENO, raw, detail);
+        return console_view_follow(record->console, launcher, STDOUT_FILENO, raw, detail);
     }
     ENSURE(
         record->debug, REFUSED,
         "only an enclave in debug mode has a console; it would have to be run with --debug-mode");
     ENSURE(record->cid != 0, UNAVAILABLE, "it has not been started yet");
-    TRY(console_connect(record->cid, &console, detail));
-    while (console_copy_some(console, STDOUT_FILENO, raw)) {
+    TRY(console_view_connect(record->cid, &console, detail));
+    while (console_view_copy(console, STDOUT_FILENO, raw)) {
     }
     return OK;
 }

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "enclave/accelerator.h"
-#include "enclave/console.h"
+#include "enclave/console_view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -356,7 +356,7 @@ static void stop(void *context)
     struct emulator *emulator = context;
     spawn_end(&emulator->qemu, END_PATIENCE_MS);
     spawn_end(&emulator->vsock_device, END_PATIENCE_MS);
-    while (emulator->console >= 0 && console_copy_some(emulator->console, STDOUT_FILENO, false)) {
+    while (emulator->console >= 0 && console_view_copy(emulator->console, STDOUT_FILENO, false)) {
     }
     close_one(&emulator->console);
     close_one(&emulator->listener);

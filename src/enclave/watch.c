@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "enclave/console.h"
+#include "enclave/console_view.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -59,7 +59,7 @@ static int milliseconds_left(uint64_t deadline_ns)
 
 static void copy_console(struct watch *watch)
 {
-    if (!console_copy_some(watch->console, STDOUT_FILENO, false)) {
+    if (!console_view_copy(watch->console, STDOUT_FILENO, false)) {
         watch->console = -1; /* its end, or nobody reads us: the watch goes on */
     }
 }

@@ -1,4 +1,4 @@
-#include "enclave/console.h"
+#include "enclave/console_view.h"
 
 #include "base/cleanup.h"
 
@@ -14,7 +14,7 @@
 
 enum { CONNECT_SECONDS = 10 };
 
-size_t console_neutralise(char *bytes, size_t size)
+size_t console_view_neutralise(char *bytes, size_t size)
 {
     size_t kept = 0;
     for (size_t i = 0; i < size; i++) {
@@ -44,9 +44,9 @@ static bool write_all(int to, const char *bytes, size_t size)
     return true;
 }
 
-bool console_copy_some(int from, int to, bool raw)
+bool console_view_copy(int from, int to, bool raw)
 {
-    char chunk[CONSOLE_CHUNK];
+    char chunk[CONSOLE_VIEW_CHUNK];
     ssize_t got = 0;
     do {
         got = read(from, chunk, sizeof(chunk));
@@ -54,16 +54,16 @@ bool console_copy_some(int from, int to, bool raw)
     if (got <= 0) {
         return false;
     }
-    size_t size = raw ? (size_t)got : console_neutralise(chunk, (size_t)got);
+    size_t size = raw ? (size_t)got : console_view_neutralise(chunk, (size_t)got);
     return write_all(to, chunk, size);
 }
 
-RESULT console_connect(uint64_t cid, int *out, struct detail *detail)
+RESULT console_view_connect(uint64_t cid, int *out, struct detail *detail)
 {
     const struct sockaddr_vm address = {
         .svm_family = AF_VSOCK,
         .svm_cid = VMADDR_CID_HYPERVISOR,
-        .svm_port = (uint32_t)cid + CONSOLE_PORT_BASE,
+        .svm_port = (uint32_t)cid + CONSOLE_VIEW_PORT_BASE,
     };
     const struct timeval patience = { .tv_sec = CONNECT_SECONDS };
     CLEANUP(fd_close_ptr) int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -82,11 +82,11 @@ RESULT console_connect(uint64_t cid, int *out, struct detail *detail)
 /* Forgets what inotify said: that something was written is all there is to know. */
 static void discard(int watcher)
 {
-    char events[CONSOLE_CHUNK];
+    char events[CONSOLE_VIEW_CHUNK];
     (void)!read(watcher, events, sizeof(events));
 }
 
-RESULT console_follow(const char *path, int life, int to, bool raw, struct detail *detail)
+RESULT console_view_follow(const char *path, int life, int to, bool raw, struct detail *detail)
 {
     CLEANUP(fd_close_ptr) int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     CLEANUP(fd_close_ptr) int watcher = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -104,7 +104,7 @@ RESULT console_follow(const char *path, int life, int to, bool raw, struct detai
         ended =
             poll(slots, 1, 0) > 0; /* before the copy: what was written until the end is in it */
         errno = 0;
-        while (console_copy_some(file, to, raw)) {
+        while (console_view_copy(file, to, raw)) {
         }
         if (errno != 0) {
             detail_set(detail, "%s (%s)", path, strerror(errno));

@@ -1,4 +1,4 @@
-#include "enclave/console.h"
+#include "enclave/console_view.h"
 
 #include "harness.h"
 
@@ -8,7 +8,7 @@
 
 static size_t neutralised(char *text, size_t size)
 {
-    size_t kept = console_neutralise(text, size);
+    size_t kept = console_view_neutralise(text, size);
     text[kept] = '\0';
     return kept;
 }
@@ -41,7 +41,7 @@ static size_t copied(const char *bytes, size_t size, bool raw, char *out, size_t
         return 0;
     }
     close(in[1]);
-    while (console_copy_some(in[0], through[1], raw)) {
+    while (console_view_copy(in[0], through[1], raw)) {
     }
     close(through[1]);
     close(in[0]);
@@ -62,7 +62,7 @@ TEST(a_copy_is_neutralised_unless_it_is_raw)
 
 TEST(more_than_a_chunk_is_copied_whole)
 {
-    enum { SIZE = 3 * CONSOLE_CHUNK + 1 };
+    enum { SIZE = 3 * CONSOLE_VIEW_CHUNK + 1 };
     CLEANUP(free_ptr) char *bytes = calloc(1, SIZE);
     CLEANUP(free_ptr) char *out = calloc(1, SIZE + 1);
     memset(bytes, 'y', SIZE);
@@ -74,9 +74,9 @@ TEST(what_cannot_be_read_or_written_ends_the_copy)
 {
     int ends[2];
     CHECK(pipe(ends) == 0);
-    CHECK(!console_copy_some(-1, ends[1], false));
+    CHECK(!console_view_copy(-1, ends[1], false));
     CHECK(write(ends[1], "x", 1) == 1);
-    CHECK(!console_copy_some(ends[0], -1, false));
+    CHECK(!console_view_copy(ends[0], -1, false));
     close(ends[0]);
     close(ends[1]);
 }
@@ -85,7 +85,7 @@ TEST(a_console_that_is_not_there_is_named)
 {
     struct detail detail;
     int console = -1;
-    CHECK_FAILS(UNAVAILABLE, console_connect(77, &console, &detail));
+    CHECK_FAILS(UNAVAILABLE, console_view_connect(77, &console, &detail));
     CHECK(console == -1 && strstr(detail.text, "CID 77") != NULL);
 }
 
@@ -98,12 +98,12 @@ TEST(a_file_is_followed_to_its_end_when_the_enclave_has_ended)
     int file = mkstemp(path);
     CLEANUP(fd_close_ptr) int life = eventfd(1, EFD_CLOEXEC);
     CHECK(file >= 0 && pipe(ends) == 0 && write(file, "all\x1b of it", 10) == 10);
-    struct result followed = console_follow(path, life, ends[1], false, &detail);
+    struct result followed = console_view_follow(path, life, ends[1], false, &detail);
     unlink(path);
     CHECK_OK(followed);
     CHECK(read(ends[0], out, sizeof(out)) == 10);
     CHECK_TEXT(out, "all? of it");
-    struct result gone = console_follow(path, life, ends[1], false, &detail);
+    struct result gone = console_view_follow(path, life, ends[1], false, &detail);
     CHECK(gone.status == STATUS_UNAVAILABLE && strstr(detail.text, path) != NULL);
     close(file);
     close(ends[0]);
