@@ -20,6 +20,7 @@ int command_server(int count, char *const *arguments);
 int command_slashing(int count, char *const *arguments);
 int command_atls(int count, char *const *arguments);
 int command_parent(int count, char *const *arguments);
+int command_enclave(int count, char *const *arguments);
 int command_bench(int count, char *const *arguments);
 int command_eif(int count, char *const *arguments);
 int command_version(int count, char *const *arguments);

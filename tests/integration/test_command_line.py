@@ -8,7 +8,7 @@ import pytest
 from commands import DONE, FAILED, USAGE, call, clean_environment, refused
 from signer import BINARY
 
-COMMANDS = ("server", "slashing", "bench", "eif", "version")
+COMMANDS = ("server", "parent", "slashing", "atls", "enclave", "bench", "eif", "version")
 WIDTH_MAX = 100
 
 

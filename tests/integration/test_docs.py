@@ -90,7 +90,7 @@ def settings() -> set[str]:
 
 @functools.cache
 def flags() -> set[str]:
-    helps = run("server", "--help") + run("slashing", "--help") + run("bench", "--help") + run("eif", "--help")
+    helps = "".join(run(name, "--help") for name in ("server", "slashing", "bench", "eif", "enclave"))
     return set(re.findall(r"--[a-z][a-z-]+", helps))
 
 
@@ -115,7 +115,7 @@ def test_every_setting_named_exists(path):
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_option_of_the_program_named_exists(path):
     prefixes = tuple(f"--{name.partition('.')[0].replace('_', '-')}-" for name in settings())
-    for command in re.findall(r"containment-chamber (?:server|slashing|bench|eif)\b[^\n`]*", Page(path).text):
+    for command in re.findall(r"containment-chamber (?:server|slashing|bench|eif|enclave)\b[^\n`]*", Page(path).text):
         for flag in re.findall(r"--[a-z][a-z-]+", command):
             assert flag in flags(), f"{name_of(path)}: {flag}"
     for span in Page(path).spans():
@@ -185,7 +185,7 @@ def messages_of(path: pathlib.Path) -> list[str]:
     return [row[0].strip("`") for row in Page(path).tables("message")]
 
 
-@pytest.mark.parametrize("path", [DOCS / "operations.md", DOCS / "protection.md", DOCS / "enclave.md"], ids=name_of)
+@pytest.mark.parametrize("path", [DOCS / "operations.md", DOCS / "protection.md", DOCS / "enclave.md", DOCS / "running-enclaves.md"], ids=name_of)
 def test_the_messages_in_tables_are_the_programs(path):
     messages = messages_of(path)
     assert len(messages) >= 10

@@ -31,6 +31,8 @@ RUNNING = {
     "src/app/eif_show.c": "test_eif.py",
     "src/app/certificates.c": "test_tls.py",
     "src/app/enclave_main.c": "../enclave/test_init.py",
+    "src/app/enclave.c": "test_enclave_cli.py",
+    "src/app/enclave_run.c": "test_enclave_cli.py",
     "src/app/main.c": "test_command_line.py",
     "src/app/parent.c": "test_parent.py",
     "src/app/server.c": "test_lifecycle.py",
