@@ -297,7 +297,7 @@ TEST(the_examples_of_the_documentation_are_frames)
     while (fgets(line, sizeof(line), page) != NULL) {
         BUF bytes = BUF_INIT(FRAME_MAX);
         BUF again = BUF_INIT(FRAME_MAX);
-        DECODER decoder;
+        DECODER decoder = { .from = BOOTSTRAP_PARENT };
         struct bootstrap_frame frame;
         if (!read_example(line, name, &bytes)) {
             continue;
