@@ -137,8 +137,7 @@ void http_loop_wake(struct http_loop *loop);
 void http_loop_hand_over(struct http_loop *loop, int fd, const struct http_listener *listener);
 void http_loop_answered(struct http_loop *loop, struct http_exchange *exchange);
 
-/* http_connection.c and http_handshake.c; all on the loop's thread. A `context` is the connection.
- */
+/* http_connection.c and http_handshake.c; on the loop's thread; `context`: a connection */
 void http_connection_open(struct http_loop *loop, const struct http_listener *listener, int fd);
 void http_connection_close(struct http_connection *connection);
 void http_connection_finish(struct http_exchange *exchange);
