@@ -45,15 +45,18 @@ static struct result read_all(int fd, struct secret_block *block, const char *pa
     return OK;
 }
 
-/* Opens a regular file of at most `size_max` bytes. */
+/* Opens a regular file of at most `size_max` bytes. The caller closes `*fd_out`, also after a
+ * failure.
+ */
 static struct result open_file(const char *path, size_t size_max, int *fd_out, size_t *size_out,
                                struct detail *detail)
 {
     /* O_NONBLOCK: a FIFO in a directory of keys must not hang the loader. */
-    CLEANUP(fd_close_ptr) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         return open_failed(path, detail);
     }
+    *fd_out = fd;
     struct stat info;
     if (fstat(fd, &info) != 0) {
         return system_said(path, detail, FAIL(UNAVAILABLE, "cannot stat the file"));
@@ -62,8 +65,6 @@ static struct result open_file(const char *path, size_t size_max, int *fd_out, s
     ENSURE(S_ISREG(info.st_mode), BAD_INPUT, "not a regular file");
     ENSURE((uint64_t)info.st_size <= size_max, LIMIT, "the file is too large");
     *size_out = (size_t)info.st_size;
-    *fd_out = fd;
-    fd = -1;
     return OK;
 }
 

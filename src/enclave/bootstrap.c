@@ -12,22 +12,22 @@ enum sender { BY_PARENT = 1, BY_ENCLAVE = 2 };
 /* What each type may be. */
 static const struct rule {
     const char *name;
-    unsigned senders;
     size_t min;
     size_t max;
+    unsigned senders;
     bool first; /* it is its side's first frame, and no other is */
     bool last;
 } rules[] = {
-    [BOOTSTRAP_HELLO] = { "HELLO", BY_ENCLAVE, BOOTSTRAP_NONCE_SIZE, BOOTSTRAP_NONCE_SIZE, true,
+    [BOOTSTRAP_HELLO] = { "HELLO", BOOTSTRAP_NONCE_SIZE, BOOTSTRAP_NONCE_SIZE, BY_ENCLAVE, true,
                           false },
-    [BOOTSTRAP_CONFIGURATION] = { "CONFIGURATION", BY_PARENT, 1, BOOTSTRAP_CONFIGURATION_MAX, true,
+    [BOOTSTRAP_CONFIGURATION] = { "CONFIGURATION", 1, BOOTSTRAP_CONFIGURATION_MAX, BY_PARENT, true,
                                   false },
-    [BOOTSTRAP_CREDENTIALS] = { "CREDENTIALS", BY_PARENT, 1, BOOTSTRAP_CREDENTIALS_MAX, false,
+    [BOOTSTRAP_CREDENTIALS] = { "CREDENTIALS", 1, BOOTSTRAP_CREDENTIALS_MAX, BY_PARENT, false,
                                 false },
-    [BOOTSTRAP_LOG] = { "LOG", BY_ENCLAVE, 1, BOOTSTRAP_LOG_MAX, false, false },
-    [BOOTSTRAP_DROPPED] = { "DROPPED", BY_ENCLAVE, 8, 8, false, false },
-    [BOOTSTRAP_KEEPALIVE] = { "KEEPALIVE", BY_PARENT | BY_ENCLAVE, 1, 1, false, false },
-    [BOOTSTRAP_SHUTDOWN] = { "SHUTDOWN", BY_PARENT, 0, BOOTSTRAP_REASON_MAX, false, true },
+    [BOOTSTRAP_LOG] = { "LOG", 1, BOOTSTRAP_LOG_MAX, BY_ENCLAVE, false, false },
+    [BOOTSTRAP_DROPPED] = { "DROPPED", 8, 8, BY_ENCLAVE, false, false },
+    [BOOTSTRAP_KEEPALIVE] = { "KEEPALIVE", 1, 1, BY_PARENT | BY_ENCLAVE, false, false },
+    [BOOTSTRAP_SHUTDOWN] = { "SHUTDOWN", 0, BOOTSTRAP_REASON_MAX, BY_PARENT, false, true },
 };
 
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };

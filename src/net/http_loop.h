@@ -137,14 +137,14 @@ void http_loop_wake(struct http_loop *loop);
 void http_loop_hand_over(struct http_loop *loop, int fd, const struct http_listener *listener);
 void http_loop_answered(struct http_loop *loop, struct http_exchange *exchange);
 
-/* http_connection.c and http_handshake.c; all on the loop's thread */
+/* http_connection.c and http_handshake.c; on the loop's thread; `context`: a connection */
 void http_connection_open(struct http_loop *loop, const struct http_listener *listener, int fd);
 void http_connection_close(struct http_connection *connection);
 void http_connection_finish(struct http_exchange *exchange);
 void http_connection_expire(struct http_connection *connection);
-void http_connection_readable(evutil_socket_t fd, short what, void *connection);
-void http_connection_writable(evutil_socket_t fd, short what, void *connection);
-void http_connection_handshake(evutil_socket_t fd, short what, void *connection);
+void http_connection_readable(evutil_socket_t fd, short what, void *context);
+void http_connection_writable(evutil_socket_t fd, short what, void *context);
+void http_connection_handshake(evutil_socket_t fd, short what, void *context);
 void http_connection_handshake_failed(struct http_connection *connection, const char *reason);
 
 #endif

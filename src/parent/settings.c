@@ -237,17 +237,25 @@ static struct result read_route(const struct parent_settings *settings, const ch
     return OK;
 }
 
-static struct result read_routes(const struct config *config, const char *name,
-                                 const struct text_list *list, route_reader read,
-                                 struct parent_route *routes, size_t *count_out,
+/* One of the settings that are lists of relays, and where its routes go. */
+struct route_list {
+    const char *name;
+    const struct text_list *list;
+    route_reader read;
+    struct parent_route *routes;
+    size_t *count_out;
+};
+
+static struct result read_routes(const struct config *config, const struct route_list *wanted,
                                  struct detail *detail)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        detail_set(detail, "%s (%s) item %zu \"%.100s\"", name, config_origin(config, name), i + 1,
-                   list->items[i]);
-        TRY(read_route(values_of(config), list->items[i], read, routes, i));
+    for (size_t i = 0; i < wanted->list->count; i++) {
+        const char *text = wanted->list->items[i];
+        detail_set(detail, "%s (%s) item %zu \"%.100s\"", wanted->name,
+                   config_origin(config, wanted->name), i + 1, text);
+        TRY(read_route(values_of(config), text, wanted->read, wanted->routes, i));
     }
-    *count_out = list->count;
+    *wanted->count_out = wanted->list->count;
     return OK;
 }
 
@@ -305,8 +313,10 @@ RESULT parent_settings_read(const struct config *config, struct parent_routes *o
     TRY(check_enclave(config, detail));
     TRY(check_files(config, detail));
     TRY(check_metrics(config, detail));
-    TRY(read_routes(config, "inbound", &settings->inbound, read_inbound, out->inbound,
-                    &out->inbound_count, detail));
-    return read_routes(config, "outbound", &settings->outbound, read_outbound, out->outbound,
-                       &out->outbound_count, detail);
+    const struct route_list lists[] = {
+        { "inbound", &settings->inbound, read_inbound, out->inbound, &out->inbound_count },
+        { "outbound", &settings->outbound, read_outbound, out->outbound, &out->outbound_count },
+    };
+    TRY(read_routes(config, &lists[0], detail));
+    return read_routes(config, &lists[1], detail);
 }

@@ -680,6 +680,9 @@ TEST(an_address_in_use_is_an_error_that_names_it)
 
 TEST(without_descriptors_a_relay_waits_and_the_open_connections_go_on)
 {
+    if (getenv("CHAMBER_VALGRIND") != NULL) {
+        SKIP("valgrind closes a connection over the limit that it has accepted itself");
+    }
     FIXTURE f;
     struct rlimit limit;
     begin(&f, ENDPOINT_TCP, &standard);
