@@ -411,7 +411,8 @@ def test_what_cannot_be_walked_is_refused_with_its_name(folder, action, raw):
     assert "no.eif" in refused("eif", action, path, code=FAILED)
 
 
-@pytest.mark.skipif(b"__asan_init" in pathlib.Path(BINARY).read_bytes(), reason="a sanitizer needs room of its own")
+@pytest.mark.skipif(any(mark in pathlib.Path(BINARY).read_bytes() for mark in (b"__asan_init", b"__tsan_init")),
+                    reason="a sanitizer needs room of its own")
 def test_a_large_image_is_described_without_room_for_it(folder):
     """A ramdisk of holes, four times what the process may take: files are mapped, not read into memory."""
     path = folder.write("large.eif", crafted([*SECTIONS[:4], (3, b"")]))
