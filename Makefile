@@ -2,7 +2,7 @@
 #   make          release build: build/containment-chamber
 #   make demo     builds, and shows a signature and a refusal
 #   make check    unit tests, replayed fuzz corpora and lint: the fast loop
-#   make test     everything, as CI does
+#   make test     everything but the emulated enclave, as CI does
 #   make test-enclave   the image in an emulated enclave, alone
 #   make bench    measures against the bare BLS signature
 #   make fuzz asan tsan valgrind analyze lint     one kind of test alone

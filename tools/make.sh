@@ -164,18 +164,30 @@ stage_enclave() {
     "$python" -m pytest -q -p no:cacheprovider --durations=10 tests/enclave
 }
 
-# Runs stages in turn, whatever becomes of each; the last line says how it went and how long each took. Each
-# is a shell of its own: within a condition, bash would go on after errors.
+# The lines of a failed stage's log that say what failed: of meson, pytest, compilers and sanitizers.
+what_failed() { # name log
+    echo "=== what failed in $1"
+    grep -aE '^not ok|: not ok|FAILED|FAIL |TIMEOUT|^ERROR|error:|warning:|Sanitizer:|Error ' "$2" |
+        cut -c 1-300 | tail -n 20 || tail -n 20 "$2"
+}
+
+# Runs stages in turn, whatever becomes of each; the last lines say what failed, how it went and how long each
+# took. Each is a shell of its own: within a condition, bash would go on after errors.
 run_stages() { # name...
-    local name begin summary='' failed=() total=$SECONDS
+    local name begin summary='' failed=() total=$SECONDS logs
+    logs=$(mktemp -d)
     for name in "$@"; do
         begin=$SECONDS
         echo "=== $name"
-        if ! tools/make.sh "$name"; then
+        if ! tools/make.sh "$name" 2>&1 | tee "$logs/$name"; then
             failed+=("$name")
         fi
         summary+=", $name $((SECONDS - begin))s"
     done
+    for name in "${failed[@]}"; do
+        what_failed "$name" "$logs/$name"
+    done
+    rm -rf "$logs"
     summary="${summary#, }, all $((SECONDS - total))s"
     if [ ${#failed[@]} -gt 0 ]; then
         echo "test: FAILED: ${failed[*]} ($summary)"

@@ -2,6 +2,7 @@
 #include "net/stream.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -99,6 +100,14 @@ static void on_event(struct bufferevent *buffers, short what, void *context)
     free_stream(context);
 }
 
+/* Bytes on their way to the peer, which may be credentials. */
+static void forget_sent(const void *bytes, size_t size, void *copy)
+{
+    (void)bytes;
+    secret_wipe(copy, size);
+    free(copy);
+}
+
 RESULT stream_write(struct stream *stream, const void *bytes, size_t size)
 {
     struct evbuffer *output = bufferevent_get_output(stream->buffers);
@@ -106,7 +115,14 @@ RESULT stream_write(struct stream *stream, const void *bytes, size_t size)
     size_t max = stream->server->settings.unsent_max;
     ENSURE(!stream->ending && waiting <= max && size <= max - waiting, LIMIT,
            "the peer does not take what it is sent");
-    ENSURE(bufferevent_write(stream->buffers, bytes, size) == 0, UNAVAILABLE, "out of memory");
+    CLEANUP(free_ptr) uint8_t *copy = calloc(1, size + 1);
+    ENSURE(copy != NULL, UNAVAILABLE, "out of memory");
+    memcpy(copy, bytes, size);
+    if (evbuffer_add_reference(output, copy, size, forget_sent, copy) != 0) {
+        secret_wipe(copy, size);
+        return FAIL(UNAVAILABLE, "out of memory");
+    }
+    (void)STEAL(copy);
     return OK;
 }
 

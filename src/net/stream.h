@@ -46,8 +46,8 @@ RESULT stream_server_new(struct event_loop *loop, const struct stream_server_set
 void stream_server_free(struct stream_server *server);
 DEFINE_CLEANUP(struct stream_server, stream_server_free);
 
-/* Sends bytes. LIMIT: the peer has not taken what is waiting, and nothing of these bytes is sent.
- */
+/* Sends bytes, whose copy is wiped when the peer has taken them. LIMIT: the peer has not taken what
+ * is waiting, and nothing of these bytes is sent. */
 RESULT stream_write(struct stream *stream, const void *bytes, size_t size);
 
 /* Takes no more bytes, and closes when what was written has been taken. May be called from within

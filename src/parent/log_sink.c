@@ -37,21 +37,44 @@ static bool is_object(const char *text, size_t size)
     return is_ok(json_parse(text, size, &value, NULL)) && json_kind(value) == JSON_KIND_OBJECT;
 }
 
-/* In a JSON text, control characters below 0x20 are only the space between its tokens; DEL and the
- * C1 ones (UTF-8: C2 80 to C2 9F) may be in its strings. */
+/* What a JSON string may hold and a line must not, in UTF-8: DEL, the C1 control characters, and
+ * the separators and turns of direction that make one line look like another. Each sequence is
+ * `start` and a byte from `first` to `last`. */
+static const struct {
+    const char *start;
+    unsigned char first;
+    unsigned char last;
+} unwanted[] = {
+    { "", 0x7f, 0x7f },
+    { "\xc2", 0x80, 0x9f },
+    { "\xe2\x80", 0xa8, 0xae },
+    { "\xe2\x81", 0xa6, 0xa9 },
+};
+
+/* Bytes of the unwanted sequence that begins at `text`; 0: none does. The text ends with a NUL. */
+static size_t unwanted_at(const char *text)
+{
+    for (size_t i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++) {
+        size_t size = strlen(unwanted[i].start);
+        unsigned char last = 0;
+        if (strncmp(text, unwanted[i].start, size) == 0) {
+            last = (unsigned char)text[size];
+        }
+        if (last >= unwanted[i].first && last <= unwanted[i].last) {
+            return size + 1;
+        }
+    }
+    return 0;
+}
+
+/* In a JSON text, control characters below 0x20 are only the space between its tokens. */
 static void neutralise(char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        unsigned char next = i + 1 < size ? (unsigned char)text[i + 1] : 0;
-        if (byte < 0x20) {
-            text[i] = ' ';
-        } else if (byte == 0x7f) {
-            text[i] = '?';
-        } else if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
-            text[i] = '?';
-            text[i + 1] = '?';
-        }
+        text[i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
+        size_t length = unwanted_at(text + i);
+        memset(text + i, '?', length);
+        i += length > 0 ? length - 1 : 0;
     }
 }
 
@@ -82,20 +105,30 @@ void log_sink_format(const uint8_t *line, size_t size, struct buf *out)
     buf_append_text(out, "\n");
 }
 
-static bool write_all(int fd, const char *bytes, size_t size)
+/* Gives how many bytes were written: all, unless the file takes no more. */
+static size_t write_all(int fd, const char *bytes, size_t size)
 {
-    while (size > 0) {
-        ssize_t written = write(fd, bytes, size);
+    size_t done = 0;
+    while (done < size) {
+        ssize_t written = write(fd, bytes + done, size - done);
         if (written < 0 && errno == EINTR) {
             continue;
         }
         if (written <= 0) {
-            return false;
+            break;
         }
-        bytes += written;
-        size -= (size_t)written;
+        done += (size_t)written;
     }
-    return true;
+    return done;
+}
+
+static size_t count_lines(const char *bytes, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++) {
+        count += bytes[i] == '\n';
+    }
+    return count;
 }
 
 /* Takes what is waiting; false when there is nothing and nothing more will come. */
@@ -118,9 +151,10 @@ static void *write_lines(void *context)
         if (!take_waiting(sink, &lines)) {
             return NULL;
         }
-        if (!write_all(sink->fd, lines.data, lines.size)) { /* a full disk: nobody to tell */
-            atomic_fetch_add(&sink->dropped, 1);
-        }
+        size_t done = write_all(sink->fd, lines.data, lines.size);
+        size_t lost = count_lines(lines.data + done, lines.size - done); /* a full disk */
+        atomic_fetch_sub(&sink->lines, lost);
+        atomic_fetch_add(&sink->dropped, lost);
     }
 }
 

@@ -29,7 +29,7 @@ void log_sink_line(struct log_sink *sink, const uint8_t *line, size_t size);
 
 struct log_sink_counts {
     uint64_t lines;   /* written, or about to be */
-    uint64_t dropped; /* too many at a time, or not taken by the reader */
+    uint64_t dropped; /* too many at a time, not taken by the reader, or by a full disk */
 };
 struct log_sink_counts log_sink_counts(const struct log_sink *sink); /* any thread */
 

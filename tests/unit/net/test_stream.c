@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "net/stream.h"
 
+#include "../keystore/memory_scan.h"
+#include "base/secret.h"
 #include "base/thread.h"
 #include "harness.h"
 
@@ -15,8 +17,8 @@
 
 enum { LONG_MS = 60 * 1000 };
 
-/* A protocol that answers with what it hears, ends at a 'q', and pours at a 'p' until it is told
- * to stop. */
+/* A protocol that answers with what it hears, ends at a 'q', tells a secret and ends at an 's', and
+ * pours at a 'p' until it is told to stop. */
 static atomic_int opened;
 static atomic_int closed;
 static atomic_size_t poured;
@@ -27,9 +29,32 @@ static void *echo_open(struct stream *stream, void *context)
     return context == NULL ? NULL : stream;
 }
 
+/* "Zq7-secret-Yx4", masked. */
+static const uint8_t masked_secret[] = { 0xff, 0xd4, 0x92, 0x88, 0xd6, 0xc0, 0xc6,
+                                         0xd7, 0xc0, 0xd1, 0x88, 0xfc, 0xdd, 0x91 };
+
+static void unmask(char out[static sizeof(masked_secret)])
+{
+    for (size_t i = 0; i < sizeof(masked_secret); i++) {
+        out[i] = (char)(masked_secret[i] ^ MEMORY_SCAN_MASK);
+    }
+}
+
+static bool tell_secret(struct stream *stream)
+{
+    char secret[sizeof(masked_secret)];
+    unmask(secret);
+    bool told = is_ok(stream_write(stream, secret, sizeof(secret)));
+    secret_wipe(secret, sizeof(secret));
+    return told;
+}
+
 static bool echo_bytes(void *connection, const uint8_t *bytes, size_t size)
 {
     static const char block[1000];
+    if (bytes[0] == 's') {
+        return tell_secret(connection) && false;
+    }
     if (bytes[0] == 'q') {
         return is_ok(stream_write(connection, "bye", 3)) && false;
     }
@@ -155,6 +180,23 @@ TEST(what_was_written_before_the_end_arrives)
     CHECK(eventually(&closed, 1));
 }
 
+TEST(what_was_sent_leaves_no_copy)
+{
+    char got[sizeof(masked_secret)];
+    FIXTURE f;
+    if (!memory_scan_works()) {
+        SKIP("the memory of a sanitizer or of valgrind cannot be searched");
+    }
+    begin(&f, 10, LONG_MS, true);
+    FD fd = dial(&f);
+    CHECK(send(fd, "s", 1, MSG_NOSIGNAL) == 1);
+    CHECK(recv(fd, got, sizeof(got), MSG_WAITALL) == (ssize_t)sizeof(got) && hears_the_end(fd));
+    CHECK(eventually(&closed, 1));
+    CHECK(memory_scan(masked_secret, sizeof(masked_secret)) == 1); /* `got` */
+    secret_wipe(got, sizeof(got));
+    CHECK(memory_scan(masked_secret, sizeof(masked_secret)) == 0);
+}
+
 TEST(a_connection_that_the_protocol_refuses_is_closed)
 {
     FIXTURE f;
@@ -209,7 +251,7 @@ TEST(freeing_the_server_closes_what_is_open)
 }
 
 HARNESS_TESTS(T(bytes_are_answered_and_the_end_is_told_once),
-              T(what_was_written_before_the_end_arrives),
+              T(what_was_written_before_the_end_arrives), T(what_was_sent_leaves_no_copy),
               T(a_connection_that_the_protocol_refuses_is_closed),
               T(at_the_limit_the_oldest_makes_room_and_the_others_go_on),
               T(who_takes_nothing_is_bounded_and_then_closed), T(who_says_nothing_is_closed),

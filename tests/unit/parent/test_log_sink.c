@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "parent/log_sink.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "enclave/bootstrap.h"
 #include "harness.h"
@@ -22,6 +23,9 @@ TEST(lines_become_one_object_each)
         { "{\"a\":\"\x7f\"}", 9, "{\"a\":\"?\"}\n" },
         { "{\"a\":\"\xc2\x9b\"}", 10, "{\"a\":\"??\"}\n" },
         { "{\"a\":\"\xc2\xa0\"}", 10, "{\"a\":\"\xc2\xa0\"}\n" },
+        { "{\"a\":\"\xe2\x80\xa8|\xe2\x80\xae\"}", 15, "{\"a\":\"\?\?\?|\?\?\?\"}\n" },
+        { "{\"a\":\"\xe2\x81\xa6|\xe2\x81\xa9\"}", 15, "{\"a\":\"\?\?\?|\?\?\?\"}\n" },
+        { "{\"a\":\"\xe2\x80\xa7|\xe2\x82\xac\"}", 15, "{\"a\":\"\xe2\x80\xa7|\xe2\x82\xac\"}\n" },
         { "text", 4, "{\"source\":\"enclave\",\"line\":\"text\"}\n" },
         { "[1]", 3, "{\"source\":\"enclave\",\"line\":\"[1]\"}\n" },
         { "{\"a\":1}}", 8, "{\"source\":\"enclave\",\"line\":\"{\\\"a\\\":1}}\"}\n" },
@@ -85,6 +89,23 @@ TEST(lines_are_written_in_order_and_those_over_the_rate_are_counted)
     CHECK(unlink(path) == 0 && rmdir(folder) == 0);
 }
 
+/* /dev/full takes nothing, as a full disk. */
+TEST(lines_that_a_full_disk_did_not_take_count_as_dropped)
+{
+    CLEANUP(log_sink_free_ptr) struct log_sink *sink = NULL;
+    struct log_sink_counts counts;
+    struct detail detail;
+    CHECK_OK(log_sink_new("/dev/full", 1000 * 1000, &sink, &detail));
+    for (int i = 0; i < 20; i++) {
+        log_sink_line(sink, (const uint8_t *)"{}", 2);
+    }
+    uint64_t end_ns = clock_monotonic_ns() + 60 * UINT64_C(1000000000);
+    do {
+        counts = log_sink_counts(sink);
+    } while (counts.dropped < 20 && clock_monotonic_ns() < end_ns);
+    CHECK(counts.dropped == 20 && counts.lines == 0);
+}
+
 TEST(a_file_that_cannot_be_opened_is_named)
 {
     struct log_sink *sink = NULL;
@@ -95,4 +116,5 @@ TEST(a_file_that_cannot_be_opened_is_named)
 
 HARNESS_TESTS(T(lines_become_one_object_each), T(every_line_of_any_bytes_is_one_printable_line),
               T(lines_are_written_in_order_and_those_over_the_rate_are_counted),
+              T(lines_that_a_full_disk_did_not_take_count_as_dropped),
               T(a_file_that_cannot_be_opened_is_named))
