@@ -362,7 +362,8 @@ static void remove_folder(struct bench *bench)
 
 static struct result run_stack(struct bench *bench)
 {
-    TRY(stack_open(&bench->stack, &bench->settings, &bench->detail));
+    const struct stack_options plain = { .vsock = false };
+    TRY(stack_open(&bench->stack, &bench->settings, &plain, &bench->detail));
     TRY(add_keys(bench));
     bench->epoch = RECORDS_FIRST_EPOCH + bench->records / bench->keys + 1;
     if (bench->records > 0) {

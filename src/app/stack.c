@@ -1,5 +1,6 @@
 #include "app/stack.h"
 
+#include "app/development.h"
 #include "app/process.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -186,16 +187,19 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     TRY(http_server_new(&http_settings, &stack->http));
     fill_api(stack);
     bool tls = stack->certificates.open;
-    const struct http_endpoint api = { .address = settings->server.listen_address,
+    bool vsock = stack->options.vsock;
+    const char *address = vsock ? NULL : settings->server.listen_address;
+    const char *metrics_address = vsock ? NULL : settings->metrics.listen_address;
+    const struct http_endpoint api = { .address = address,
                                        .port = (uint16_t)settings->server.listen_port,
                                        .handler = tls ? api_handle_health : api_handle,
                                        .context = &stack->api };
-    const struct http_endpoint api_tls = { .address = settings->server.listen_address,
+    const struct http_endpoint api_tls = { .address = address,
                                            .port = (uint16_t)settings->tls.listen_port,
                                            .handler = api_handle,
                                            .context = &stack->api,
                                            .tls = &stack->certificates.slot };
-    const struct http_endpoint metrics = { .address = settings->metrics.listen_address,
+    const struct http_endpoint metrics = { .address = metrics_address,
                                            .port = (uint16_t)settings->metrics.listen_port,
                                            .handler = api_handle_metrics,
                                            .context = &stack->api };
@@ -209,15 +213,18 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     return http_server_listen(stack->http, &metrics, &stack->metrics_port, detail);
 }
 
-RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail)
+RESULT stack_open(struct stack *stack, const struct settings *settings,
+                  const struct stack_options *options, struct detail *detail)
 {
     stack->settings = settings;
+    stack->options = *options;
     health_init(&stack->health);
     TRY(stack_network(settings, &stack->network, detail));
     detail_set(detail, "%s", "");
     TRY(certificates_open(&stack->certificates, settings, detail));
     detail_set(detail, "%s", "");
     TRY(open_keys(stack));
+    TRY(development_load_keys(settings, stack->keys, detail));
     TRY(open_signer(stack, detail));
     TRY(open_http(stack, detail));
     stack->housekeeping = (struct housekeeping){

@@ -5,14 +5,23 @@
 #define APP_STACK_H
 
 #include "api/api.h"
+#include "app/attested_tls.h"
 #include "app/certificates.h"
 #include "app/housekeeping.h"
 #include "base/vault.h"
 #include "config/settings.h"
 #include "keystore/loader.h"
 
+/* What is not a setting: where it runs. All zero on a plain host. */
+struct stack_options {
+    struct attested_tls *attested; /* who serves TLS in an enclave; borrowed */
+    const struct attestor *attestor;
+    bool vsock; /* ports are those of a vsock, and addresses play no part */
+};
+
 struct stack {
     const struct settings *settings;
+    struct stack_options options;
     struct network network;
     struct vault *vault;
     struct key_table *keys;
@@ -36,7 +45,8 @@ struct stack {
 
 /* Opens everything and listens; nothing is loaded yet and no request is served. `stack` is zeroed
  * memory of the caller; `settings` must outlive it. After a failure stack_close() is still due. */
-RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail);
+RESULT stack_open(struct stack *stack, const struct settings *settings,
+                  const struct stack_options *options, struct detail *detail);
 
 /* Serves requests and begins to load the filesystem's keys. */
 RESULT stack_start(struct stack *stack);

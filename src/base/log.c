@@ -121,6 +121,9 @@ static void begin_json(struct buf *line, enum log_level level, const char *event
     json_write_text(&head, "time", now);
     json_write_text(&head, "level", level_names[level]);
     json_write_text(&head, "message", event);
+#ifdef CHAMBER_DEVELOPMENT
+    json_write_text(&head, "image", "DEVELOPMENT, PROTECTS NOTHING");
+#endif
 }
 
 static void add_json(struct buf *line, const struct log_field *field)
@@ -136,6 +139,9 @@ static void add_json(struct buf *line, const struct log_field *field)
 static void begin_text(struct buf *line, enum log_level level, const char *event, const char *now)
 {
     buf_printf(line, "%s %-5s %s", now, level_names[level], event);
+#ifdef CHAMBER_DEVELOPMENT
+    buf_append_text(line, " image=\"DEVELOPMENT, PROTECTS NOTHING\"");
+#endif
 }
 
 /* True for text that cannot be misread without quotes. One line stays one line in any case. */

@@ -16,6 +16,9 @@ const struct section sections_table[] = {
     { "anti_slashing.pruning", "Deletion of old slashing records." },
     { "logging", "Log lines, which go to the standard error stream." },
     { "memory", "Protection of the keys in memory." },
+#ifdef CHAMBER_DEVELOPMENT
+    { "development", "What only the development image has." },
+#endif
 };
 
 const size_t sections_table_size = sizeof(sections_table) / sizeof(sections_table[0]);

@@ -205,6 +205,11 @@ const struct setting settings_table[] = {
       .help = "Starts even if the system refuses to lock the memory that holds the keys, so that "
               "they may reach the swap file. For development only: in production, raise the limit "
               "of locked memory instead (LimitMEMLOCK, ulimit -l)." },
+
+#ifdef CHAMBER_DEVELOPMENT
+    { LIST("development.keys", development.keys), .standard = "",
+      .help = "Secret keys, 64 hexadecimal digits each. Whoever sees this file has them." },
+#endif
 };
 
 const size_t settings_table_size = sizeof(settings_table) / sizeof(settings_table[0]);

@@ -80,6 +80,11 @@ struct settings {
     struct {
         bool allow_unlocked;
     } memory;
+#ifdef CHAMBER_DEVELOPMENT
+    struct {
+        struct text_list keys;
+    } development;
+#endif
 };
 
 enum setting_kind {

@@ -15,8 +15,14 @@ enum {
     MOUNT_POINT_MODE = 0755,
 };
 
-/* Room for the server's few files; what fills it must not fill the memory. */
-#define ROOM_OF_THE_SERVER "size=1m,nr_inodes=128,mode=0700,uid=1000,gid=1000"
+/* Room for the server's few files; what fills it must not fill the memory. The development image
+ * has its slashing protection there. */
+#ifdef CHAMBER_DEVELOPMENT
+#define ROOM "size=64m"
+#else
+#define ROOM "size=1m"
+#endif
+#define ROOM_OF_THE_SERVER ROOM ",nr_inodes=128,mode=0700,uid=1000,gid=1000"
 
 static const struct place {
     const char *source; /* NULL: the mount that is there is changed */

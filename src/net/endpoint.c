@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, TCP_PORT_MAX = 65535 };
+enum { BACKLOG = 4096, TCP_PORT_MAX = 65535 };
 
 static const char *const prefixes[] = {
     [ENDPOINT_TCP] = "tcp:",

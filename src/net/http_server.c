@@ -1,22 +1,22 @@
 #define _GNU_SOURCE
 #include "net/http_server.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "net/endpoint.h"
 #include "net/http_loop.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPT_AT_ONCE = 256, DRAIN_POLL_NS = 5 * 1000 * 1000 };
+enum { ACCEPT_AT_ONCE = 256, DRAIN_POLL_NS = 5 * 1000 * 1000 };
 
 /* A request that is only half here when the drain begins gets this long to arrive. */
 enum { DRAIN_RECEIVING_NS = 2 * 1000 * 1000 * 1000UL };
@@ -74,45 +74,14 @@ void http_server_free(struct http_server *server)
     free(server);
 }
 
-/* Sockets' addresses of both families, as the calls want them. */
-union socket_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static bool parse_address(const struct http_endpoint *endpoint, union socket_address *out,
-                          socklen_t *size_out)
+static RESULT open_listener(const struct http_endpoint *wanted, int *fd_out, struct detail *detail)
 {
-    memset(out, 0, sizeof(*out));
-    if (inet_pton(AF_INET, endpoint->address, &out->v4.sin_addr) == 1) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(endpoint->port);
-        *size_out = sizeof(out->v4);
-        return true;
+    struct endpoint endpoint = { .kind = ENDPOINT_VSOCK, .cid = UINT32_MAX, .port = wanted->port };
+    if (wanted->address != NULL) {
+        endpoint.kind = ENDPOINT_TCP;
+        snprintf(endpoint.host, sizeof(endpoint.host), "%s", wanted->address);
     }
-    if (inet_pton(AF_INET6, endpoint->address, &out->v6.sin6_addr) == 1) {
-        out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(endpoint->port);
-        *size_out = sizeof(out->v6);
-        return true;
-    }
-    return false;
-}
-
-static uint16_t port_of(const union socket_address *address)
-{
-    return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
-}
-
-static struct result bind_socket(int fd, union socket_address *address, socklen_t *size)
-{
-    const int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    ENSURE(bind(fd, &address->any, *size) == 0, UNAVAILABLE, "cannot listen on the address");
-    ENSURE(listen(fd, BACKLOG) == 0, UNAVAILABLE, "cannot listen on the address");
-    ENSURE(getsockname(fd, &address->any, size) == 0, UNAVAILABLE, "cannot listen on the address");
-    return OK;
+    return endpoint_listen(&endpoint, fd_out, detail);
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *context)
@@ -160,25 +129,14 @@ static struct result add_listener(struct http_server *server, const struct http_
 RESULT http_server_listen(struct http_server *server, const struct http_endpoint *endpoint,
                           uint16_t *port_out, struct detail *detail)
 {
-    union socket_address address;
-    socklen_t size = 0;
-    detail_set(detail, "%s port %u", endpoint->address, endpoint->port);
+    CLEANUP(fd_close_ptr) int fd = -1;
     ENSURE(server->listener_count < HTTP_LISTENERS_MAX, LIMIT, "too many listeners");
-    ENSURE(parse_address(endpoint, &address, &size), BAD_INPUT, "not an IP address");
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    ENSURE(fd >= 0, UNAVAILABLE, "cannot make a socket");
-    struct result bound = bind_socket(fd, &address, &size);
-    if (!is_ok(bound)) {
-        detail_set(detail, "%s port %u (%s)", endpoint->address, endpoint->port, strerror(errno));
-    } else {
-        bound = add_listener(server, endpoint, fd);
-    }
-    if (!is_ok(bound)) {
-        close(fd);
-        return bound;
-    }
+    TRY(open_listener(endpoint, &fd, detail));
+    uint16_t port = endpoint_bound_port(fd);
+    TRY(add_listener(server, endpoint, fd));
+    fd = -1;
     if (port_out != NULL) {
-        *port_out = port_of(&address);
+        *port_out = endpoint->address == NULL ? endpoint->port : port;
     }
     return OK;
 }

@@ -52,8 +52,9 @@ DEFINE_CLEANUP(struct http_server, http_server_free);
 
 /* Where to listen, and who answers what arrives there. */
 struct http_endpoint {
-    const char *address; /* an IPv4 or IPv6 literal; read during the call only */
-    uint16_t port;       /* 0: the kernel chooses */
+    const char *address; /* an IPv4 or IPv6 literal, read during the call only; NULL: a vsock port
+                            of this machine, for whoever can reach that */
+    uint16_t port;       /* 0: the kernel chooses; not with vsock */
     http_handler handler;
     void *context;
     struct tls_slot

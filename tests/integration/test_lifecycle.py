@@ -359,12 +359,12 @@ def test_a_port_in_use_is_named(start, name):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         line = failed_start(start, keys=[0], settings={name: port})
-    assert f"127.0.0.1 port {port} (Address already in use)" in line
+    assert f"tcp:127.0.0.1:{port} (Address already in use)" in line
 
 
 def test_an_address_of_another_machine_is_named(start):
     line = failed_start(start, settings={"server.listen_address": "192.0.2.1"})
-    assert "192.0.2.1 port 0 (Cannot assign requested address)" in line
+    assert "tcp:192.0.2.1:0 (Cannot assign requested address)" in line
 
 
 def test_a_second_process_on_the_same_database_is_refused_and_told_who_has_it(signer, start):

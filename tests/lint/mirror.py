@@ -36,6 +36,7 @@ RUNNING = {
     "src/app/main.c": "test_command_line.py",
     "src/app/parent.c": "test_parent.py",
     "src/app/server.c": "test_lifecycle.py",
+    "src/app/service.c": "test_lifecycle.py",
     "src/app/slashing.c": "test_slashing_cli.py",
     "src/app/stack.c": "test_lifecycle.py",
     "src/app/version.c": "test_command_line.py",
