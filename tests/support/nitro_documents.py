@@ -158,6 +158,14 @@ def make_chain(now: datetime.datetime, plans: dict[str, Plan] | None = None) -> 
     return Chain(certificates, keys)
 
 
+def with_new_leaf(chain: Chain, now: datetime.datetime, lifetime: datetime.timedelta = 2 * HOUR) -> Chain:
+    """The same chain, but for a fresh leaf, as the module gets one from time to time."""
+    plans = chain_plans(now)
+    plan, key = dataclasses.replace(plans["leaf"], not_after=now + lifetime), ec.generate_private_key(ec.SECP384R1())
+    leaf = make_certificate(plan, key, plans["instance"].name, chain.keys[-2])
+    return Chain([*chain.certificates[:-1], leaf], [*chain.keys[:-1], key])
+
+
 def payload(chain: Chain, now: datetime.datetime, pcrs: dict[int, bytes] | None = None, **fields) -> dict:
     """What a module says at `now`, in AWS's order of fields; unnamed registers to 15 are zero. `fields` replace
     those of the same name, or are added."""
