@@ -12,10 +12,11 @@
 #include "config/settings.h"
 #include "keystore/loader.h"
 
-/* What is not a setting: where it runs. All zero on a plain host. */
+/* What the settings alone cannot give. All zero on a plain host. */
 struct stack_options {
-    struct attested_tls *attested; /* who serves TLS in an enclave; borrowed */
-    const struct attestor *attestor;
+    /* The signing API is served with what this shows, and attests itself; NULL: neither. Outlives
+     * the stack, which renews it. */
+    struct attested_tls *attested_tls;
     bool vsock; /* ports are those of a vsock, and addresses play no part */
 };
 
@@ -33,6 +34,7 @@ struct stack {
     struct committer *committer;
     struct signer *signer;
     struct tasks *tasks;
+    struct attestation *attestation;
     struct health health;
     struct api api;
     struct http_server *http;
@@ -44,7 +46,8 @@ struct stack {
 };
 
 /* Opens everything and listens; nothing is loaded yet and no request is served. `stack` is zeroed
- * memory of the caller; `settings` must outlive it. After a failure stack_close() is still due. */
+ * memory of the caller; `settings` must outlive it; `options` may be NULL. After a failure
+ * stack_close() is still due. */
 RESULT stack_open(struct stack *stack, const struct settings *settings,
                   const struct stack_options *options, struct detail *detail);
 
