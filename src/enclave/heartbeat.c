@@ -1,8 +1,8 @@
 #include "enclave/heartbeat.h"
 
 #include "base/cleanup.h"
+#include "enclave/vsock.h"
 
-#include <linux/vm_sockets.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -14,17 +14,11 @@ static RESULT refuse(const char *call, struct detail *detail)
     return FAIL(UNAVAILABLE, "the parent does not answer the heartbeat");
 }
 
-static bool set_time(int fd, int level, int option, long seconds)
-{
-    const struct timeval limit = { .tv_sec = seconds };
-    return setsockopt(fd, level, option, &limit, sizeof(limit)) == 0;
-}
-
 static bool set_times(int fd)
 {
-    return set_time(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, HEARTBEAT_CONNECT_S) &&
-           set_time(fd, SOL_SOCKET, SO_SNDTIMEO, HEARTBEAT_ANSWER_S) &&
-           set_time(fd, SOL_SOCKET, SO_RCVTIMEO, HEARTBEAT_ANSWER_S);
+    const struct timeval limit = { .tv_sec = HEARTBEAT_ANSWER_S };
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0;
 }
 
 static RESULT exchange(int fd, struct detail *detail)
@@ -48,20 +42,12 @@ static RESULT exchange(int fd, struct detail *detail)
 
 static RESULT attempt(uint32_t parent_cid, struct detail *detail)
 {
-    const struct sockaddr_vm address = {
-        .svm_family = AF_VSOCK,
-        .svm_port = HEARTBEAT_PORT,
-        .svm_cid = parent_cid,
-    };
-    CLEANUP(fd_close_ptr) int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return refuse("socket", detail);
+    CLEANUP(fd_close_ptr) int fd = -1;
+    if (!is_ok(vsock_connect(parent_cid, HEARTBEAT_PORT, HEARTBEAT_CONNECT_MS, &fd, detail))) {
+        return FAIL(UNAVAILABLE, "the parent does not answer the heartbeat");
     }
     if (!set_times(fd)) {
         return refuse("setsockopt", detail);
-    }
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        return refuse("connect", detail);
     }
     return exchange(fd, detail);
 }

@@ -11,9 +11,9 @@ enum {
     HEARTBEAT_PORT = 9000,
     HEARTBEAT_BYTE = 0xB7,
     HEARTBEAT_ATTEMPTS = 5,
-    HEARTBEAT_CONNECT_S = 2, /* for one connection to stand */
-    HEARTBEAT_ANSWER_S = 5,  /* for the byte to be sent, and for it to come back */
-    HEARTBEAT_PAUSE_S = 1,   /* between attempts */
+    HEARTBEAT_CONNECT_MS = 2000, /* for one connection to stand */
+    HEARTBEAT_ANSWER_S = 5,      /* for the byte to be sent, and for it to come back */
+    HEARTBEAT_PAUSE_S = 1,       /* between attempts */
 };
 
 /* UNAVAILABLE: no answer in HEARTBEAT_ATTEMPTS attempts; `detail` has the last one's reason.

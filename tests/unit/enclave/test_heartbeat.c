@@ -106,14 +106,15 @@ static struct result beat(int kind, int from, int byte)
 #define ONE_ATTEMPT          \
     "socket 1 1 0\n"         \
     "limit connect 1: 2 s\n" \
-    "limit send 1: 5 s\n"    \
-    "limit receive 1: 5 s\n" \
     "connect 1 5:9000\n"
+#define LIMITS            \
+    "limit send 1: 5 s\n" \
+    "limit receive 1: 5 s\n"
 
 TEST(the_byte_goes_and_comes_back_and_no_wait_is_endless)
 {
     CHECK_OK(beat(ALL_GOOD, 1, 0xB7));
-    CHECK_TEXT(calls_text, ONE_ATTEMPT "send 1 b7\nrecv 1\n");
+    CHECK_TEXT(calls_text, ONE_ATTEMPT LIMITS "send 1 b7\nrecv 1\n");
     CHECK(open_sockets == 0);
 }
 
@@ -152,7 +153,8 @@ TEST(a_parent_that_hangs_up_is_tried_again_and_then_refused)
 TEST(a_parent_that_is_late_is_waited_for)
 {
     CHECK_OK(beat(NO_CONNECTION, 2, 0xB7));
-    CHECK_TEXT(calls_text, ONE_ATTEMPT "pause 1.000000000\n" ONE_ATTEMPT "send 1 b7\nrecv 1\n");
+    CHECK_TEXT(calls_text,
+               ONE_ATTEMPT "pause 1.000000000\n" ONE_ATTEMPT LIMITS "send 1 b7\nrecv 1\n");
     CHECK_OK(beat(NO_ANSWER, HEARTBEAT_ATTEMPTS, 0xB7));
     CHECK(attempts == HEARTBEAT_ATTEMPTS);
 }
