@@ -31,6 +31,7 @@ RUNNING = {
     "src/app/eif_show.c": "test_eif.py",
     "src/app/certificates.c": "test_tls.py",
     "src/app/enclave_main.c": "../enclave/test_init.py",
+    "src/app/enclave_server.c": "../enclave/test_image.py",
     "src/app/enclave.c": "test_enclave_cli.py",
     "src/app/enclave_run.c": "test_enclave_cli.py",
     "src/app/main.c": "test_command_line.py",
