@@ -47,6 +47,12 @@ build_program() {
     fi
 }
 
+# The enclave's image, signed when SIGNING_KEY and SIGNING_CERTIFICATE are given.
+build_image() { # option...
+    build_gcc containment-chamber
+    "$python" tools/build_image.py "$@"
+}
+
 build_clang() {
     configure build-clang clang
     ninja -C build-clang -j "$jobs"
@@ -164,6 +170,12 @@ stage_enclave() {
     "$python" -m pytest -q -p no:cacheprovider --durations=10 tests/enclave
 }
 
+# The image again, elsewhere and by somebody else.
+stage_reproducible() {
+    build_gcc containment-chamber
+    "$python" tools/reproducible.py
+}
+
 # The lines of a failed stage's log that say what failed: of meson, pytest, compilers and sanitizers.
 what_failed() { # name log
     echo "=== what failed in $1"
@@ -236,6 +248,15 @@ test)
 gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
     tools/packages.sh build scripts test
     "stage_$1"
+    ;;
+eif)
+    tools/packages.sh build enclave
+    build_image ${SIGNING_KEY:+--signing-key "$SIGNING_KEY"} \
+        ${SIGNING_CERTIFICATE:+--signing-certificate "$SIGNING_CERTIFICATE"}
+    ;;
+reproducible)
+    tools/packages.sh build enclave
+    stage_reproducible
     ;;
 enclave | test-enclave)
     tools/packages.sh build scripts test enclave

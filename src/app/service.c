@@ -118,7 +118,7 @@ static bool asks_to_stop(int signal_number)
     return signal_number == SIGTERM || signal_number == SIGINT;
 }
 
-static void tick(const struct service_options *options, const struct stack *stack, bool serves)
+static void tick(const struct service_options *options, struct stack *stack, bool serves)
 {
     if (options->tick != NULL) {
         options->tick(options->context, stack, serves);

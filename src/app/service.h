@@ -11,7 +11,7 @@ struct service_options {
     struct stack_options stack;
     /* Called when it serves and about every second from then on; and, with `serves` false, when it
      * stops. May be NULL. The main thread. */
-    void (*tick)(void *context, const struct stack *stack, bool serves);
+    void (*tick)(void *context, struct stack *stack, bool serves);
     void *context;
 };
 
