@@ -19,6 +19,7 @@
 #include "enclave/vsock.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ enum {
 
 struct enclave {
     const struct boot_line *line;
+    pthread_t main_thread; /* which waits for the signals */
     struct bootstrap_client *parent;
     struct nsm nsm;
     struct config *config;
@@ -52,9 +54,9 @@ static int connect_to_parent(void *context)
 /* As if PID 1 had said so: requests under way are answered first. */
 static void on_shutdown(void *context, const char *reason)
 {
-    (void)context;
+    const struct enclave *enclave = context;
     log_info("the parent asks the enclave to stop", LOG_TEXT("reason", reason));
-    (void)kill(getpid(), SIGTERM);
+    (void)pthread_kill(enclave->main_thread, SIGTERM);
 }
 
 /* From here on whatever is written to stderr goes to the parent; stdout stays the console. */
@@ -68,6 +70,7 @@ static RESULT open_log(struct enclave *enclave)
         .log_fd = pipes[0],
         .log_bytes_per_second = LOG_BYTES_PER_SECOND,
         .on_shutdown = on_shutdown,
+        .shutdown_context = enclave,
     };
     struct result made = bootstrap_client_new(&settings, &enclave->parent);
     if (is_ok(made) && dup2(pipes[1], STDERR_FILENO) != STDERR_FILENO) {
@@ -155,7 +158,7 @@ static int serve(struct enclave *enclave)
 
 int enclave_server(const struct boot_line *line)
 {
-    struct enclave enclave = { .line = line, .nsm = { .fd = -1 } };
+    struct enclave enclave = { .line = line, .main_thread = pthread_self(), .nsm = { .fd = -1 } };
     json_init();
     signal(SIGPIPE, SIG_IGN);
     service_block_signals();

@@ -30,7 +30,7 @@ static const int plain[] = {
     /* Descriptors, and files that a path names: settings, /proc, what lies in /tmp and /run. */
     C(openat), C(close), C(read), C(write), C(readv), C(writev), C(pread64), C(pwrite64), C(lseek),
     C(fstat), C(newfstatat), C(statfs), C(getdents64), C(fcntl), C(readlink), C(access), C(pipe2),
-    C(eventfd2), C(unlink), C(ftruncate), C(fsync), C(fdatasync),
+    C(dup2), C(eventfd2), C(unlink), C(ftruncate), C(fsync), C(fdatasync),
     /* Waiting: libevent's loops, the poll() of clients of other services. */
     C(epoll_create1), C(epoll_ctl), C(epoll_wait), C(epoll_pwait), C(poll), C(ppoll),
     C(timerfd_create), C(timerfd_settime), C(clock_nanosleep), C(nanosleep),
@@ -43,6 +43,10 @@ static const int plain[] = {
     C(getrandom),
     /* What a process asks about itself and its machine: metrics, OpenSSL, the C library. */
     C(getuid), C(geteuid), C(getgid), C(getegid), C(getppid), C(getrusage), C(sysinfo), C(uname),
+#ifdef CHAMBER_DEVELOPMENT
+    /* How a new database gets its name. */
+    C(renameat2),
+#endif
 };
 /* clang-format on */
 
