@@ -182,7 +182,7 @@ void api_attestation(struct api *api, struct http_exchange *exchange, const char
                                           request->body_size, &nonce, &detail);
     if (!is_ok(read)) {
         detail_line(&detail, read, line, sizeof(line));
-        respond_error(exchange, read.status == STATUS_LIMIT ? 413 : 400, line);
+        respond_error(exchange, request->body_size > ATTESTATION_BODY_MAX ? 413 : 400, line);
         return;
     }
     begin(api->attestation, exchange, &nonce);
