@@ -2,6 +2,7 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "api/attestation.h"
 #include "api/health.h"
 #include "base/tasks.h"
 #include "eth/network.h"
@@ -36,9 +37,10 @@ struct api {
     struct tasks *tasks;
     const struct http_server *server; /* for its counts */
     struct key_manager_settings key_manager;
-    struct kdf_gate *kdf_gate; /* bounds what key derivations take */
-    uint64_t start_seconds;    /* since 1970 */
-    atomic_bool reload_asked;  /* by POST /reload, for what is loaded beside the keys */
+    struct attestation *attestation; /* NULL: this is no enclave, and there is nothing to attest */
+    struct kdf_gate *kdf_gate;       /* bounds what key derivations take */
+    uint64_t start_seconds;          /* since 1970 */
+    atomic_bool reload_asked;        /* by POST /reload, for what is loaded beside the keys */
     atomic_uint_fast64_t certificate_expiry; /* seconds since 1970; 0 without TLS */
 
     atomic_size_t key_manager_reads; /* under way */

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_there(const struct route *route, const struct api *api)
+{
+    return route->is_there == NULL || route->is_there(api);
+}
+
 /* True when the path is an instance of the pattern; `*parameter_out` then points to what stands for
  * its {…}. */
 static bool fits(const char *pattern, const char *path, const char **parameter_out)
@@ -38,14 +43,15 @@ static const char *allow_text(bool get, bool post, bool delete)
     return get ? "GET, HEAD" : "POST";
 }
 
-static void refuse_method(const struct route *routes, size_t count, struct http_exchange *exchange,
-                          const char *path)
+static void refuse_method(const struct route *routes, size_t count, const struct api *api,
+                          struct http_exchange *exchange)
 {
+    const char *path = http_exchange_request(exchange)->path;
     const char *parameter = NULL;
     bool allowed[METHOD_OTHER + 1] = { false };
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        if (fits(routes[i].pattern, path, &parameter)) {
+        if (is_there(&routes[i], api) && fits(routes[i].pattern, path, &parameter)) {
             allowed[routes[i].method] = true;
             any = true;
         }
@@ -66,12 +72,13 @@ void routes_dispatch(const struct route *routes, size_t count, struct api *api,
     enum http_method method = method_to_match(request);
     const char *parameter = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (routes[i].method == method && fits(routes[i].pattern, request->path, &parameter)) {
+        if (routes[i].method == method && is_there(&routes[i], api) &&
+            fits(routes[i].pattern, request->path, &parameter)) {
             routes[i].handler(api, exchange, parameter);
             return;
         }
     }
-    refuse_method(routes, count, exchange, request->path);
+    refuse_method(routes, count, api, exchange);
 }
 
 struct http_response error_response(unsigned status, const char *message)

@@ -13,10 +13,11 @@ struct route {
     enum http_method method;
     const char *pattern; /* may end in "{…}", which takes one segment of the path */
     route_handler handler;
+    bool (*is_there)(const struct api *api); /* NULL: always */
 };
 
-/* Calls the handler of the first route that fits; answers 404 when no pattern fits the path, 405
- * with Allow when only the method does not. */
+/* Calls the handler of the first route that is there and fits; answers 404 when no pattern fits the
+ * path, 405 with Allow when only the method does not. */
 void routes_dispatch(const struct route *routes, size_t count, struct api *api,
                      struct http_exchange *exchange);
 
@@ -40,6 +41,7 @@ void api_reload_status(struct api *api, struct http_exchange *exchange, const ch
 void api_keystores_list(struct api *api, struct http_exchange *exchange, const char *parameter);
 void api_keystores_import(struct api *api, struct http_exchange *exchange, const char *parameter);
 void api_keystores_delete(struct api *api, struct http_exchange *exchange, const char *parameter);
+void api_attestation(struct api *api, struct http_exchange *exchange, const char *parameter);
 void api_metrics(struct api *api, struct http_exchange *exchange, const char *parameter);
 
 /* Gives the response to a request whose exchange stays its caller's. */

@@ -362,7 +362,7 @@ static void remove_folder(struct bench *bench)
 
 static struct result run_stack(struct bench *bench)
 {
-    TRY(stack_open(&bench->stack, &bench->settings, &bench->detail));
+    TRY(stack_open(&bench->stack, &bench->settings, NULL, &bench->detail));
     TRY(add_keys(bench));
     bench->epoch = RECORDS_FIRST_EPOCH + bench->records / bench->keys + 1;
     if (bench->records > 0) {

@@ -235,7 +235,7 @@ static int run(const struct settings *settings)
     bool stops = false;
     block_signals(&waited);
     struct result result = process_harden();
-    result = is_ok(result) ? stack_open(&stack, settings, &detail) : result;
+    result = is_ok(result) ? stack_open(&stack, settings, NULL, &detail) : result;
     if (!is_ok(result)) {
         return fail_start(&stack, &detail, result);
     }

@@ -178,6 +178,27 @@ static struct http_server_settings http_settings_of(const struct settings *setti
     };
 }
 
+/* Where the signing API finds its certificate; NULL: it is served in the clear. */
+static struct tls_slot *tls_slot_of(struct stack *stack)
+{
+    if (stack->options.attested_tls != NULL) {
+        return attested_tls_slot(stack->options.attested_tls);
+    }
+    return stack->certificates.open ? &stack->certificates.slot : NULL;
+}
+
+static struct result open_attestation(struct stack *stack)
+{
+    const struct attested_tls *tls = stack->options.attested_tls;
+    if (tls == NULL) {
+        return OK;
+    }
+    TRY(attestation_new(attested_tls_attestor(tls), attested_tls_configuration(tls),
+                        &stack->attestation));
+    stack->api.attestation = stack->attestation;
+    return OK;
+}
+
 static struct result open_http(struct stack *stack, struct detail *detail)
 {
     const struct settings *settings = stack->settings;
@@ -185,22 +206,23 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     TRY(tasks_new(TASK_THREADS, TASK_QUEUE, &stack->tasks));
     TRY(http_server_new(&http_settings, &stack->http));
     fill_api(stack);
-    bool tls = stack->certificates.open;
+    TRY(open_attestation(stack));
+    struct tls_slot *tls = tls_slot_of(stack);
     const struct http_endpoint api = { .address = settings->server.listen_address,
                                        .port = (uint16_t)settings->server.listen_port,
-                                       .handler = tls ? api_handle_health : api_handle,
+                                       .handler = tls != NULL ? api_handle_health : api_handle,
                                        .context = &stack->api };
     const struct http_endpoint api_tls = { .address = settings->server.listen_address,
                                            .port = (uint16_t)settings->tls.listen_port,
                                            .handler = api_handle,
                                            .context = &stack->api,
-                                           .tls = &stack->certificates.slot };
+                                           .tls = tls };
     const struct http_endpoint metrics = { .address = settings->metrics.listen_address,
                                            .port = (uint16_t)settings->metrics.listen_port,
                                            .handler = api_handle_metrics,
                                            .context = &stack->api };
     TRY(http_server_listen(stack->http, &api, &stack->port, detail));
-    if (tls) {
+    if (tls != NULL) {
         TRY(http_server_listen(stack->http, &api_tls, &stack->tls_port, detail));
     }
     if (!settings->metrics.enabled) {
@@ -209,9 +231,11 @@ static struct result open_http(struct stack *stack, struct detail *detail)
     return http_server_listen(stack->http, &metrics, &stack->metrics_port, detail);
 }
 
-RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail)
+RESULT stack_open(struct stack *stack, const struct settings *settings,
+                  const struct stack_options *options, struct detail *detail)
 {
     stack->settings = settings;
+    stack->options = options == NULL ? (struct stack_options){ NULL } : *options;
     health_init(&stack->health);
     TRY(stack_network(settings, &stack->network, detail));
     detail_set(detail, "%s", "");
@@ -242,7 +266,12 @@ void stack_run(struct stack *stack, bool reload)
     housekeeping_run(&stack->housekeeping);
     certificates_run(&stack->certificates,
                      atomic_exchange(&stack->api.reload_asked, false) || reload);
-    atomic_store(&stack->api.certificate_expiry, stack->certificates.expiry_seconds);
+    uint64_t expiry = stack->certificates.expiry_seconds;
+    if (stack->options.attested_tls != NULL) {
+        attested_tls_run(stack->options.attested_tls);
+        expiry = attested_tls_expiry(stack->options.attested_tls);
+    }
+    atomic_store(&stack->api.certificate_expiry, expiry);
 }
 
 bool stack_drain(struct stack *stack, unsigned timeout_s)
@@ -254,6 +283,7 @@ void stack_close(struct stack *stack)
 {
     http_server_stop(stack->http); /* no new requests … */
     tasks_free(stack->tasks);
+    attestation_free(stack->attestation);
     signer_stop(stack->signer);
     committer_free(stack->committer); /* … and none is unanswered from here on */
     signer_free(stack->signer);

@@ -5,14 +5,23 @@
 #define APP_STACK_H
 
 #include "api/api.h"
+#include "app/attested_tls.h"
 #include "app/certificates.h"
 #include "app/housekeeping.h"
 #include "base/vault.h"
 #include "config/settings.h"
 #include "keystore/loader.h"
 
+/* What the settings alone cannot give. */
+struct stack_options {
+    /* The signing API is served with what this shows, and attests itself; NULL: neither. Outlives
+     * the stack, which renews it. */
+    struct attested_tls *attested_tls;
+};
+
 struct stack {
     const struct settings *settings;
+    struct stack_options options;
     struct network network;
     struct vault *vault;
     struct key_table *keys;
@@ -24,6 +33,7 @@ struct stack {
     struct committer *committer;
     struct signer *signer;
     struct tasks *tasks;
+    struct attestation *attestation;
     struct health health;
     struct api api;
     struct http_server *http;
@@ -35,8 +45,10 @@ struct stack {
 };
 
 /* Opens everything and listens; nothing is loaded yet and no request is served. `stack` is zeroed
- * memory of the caller; `settings` must outlive it. After a failure stack_close() is still due. */
-RESULT stack_open(struct stack *stack, const struct settings *settings, struct detail *detail);
+ * memory of the caller; `settings` must outlive it; `options` may be NULL. After a failure
+ * stack_close() is still due. */
+RESULT stack_open(struct stack *stack, const struct settings *settings,
+                  const struct stack_options *options, struct detail *detail);
 
 /* Serves requests and begins to load the filesystem's keys. */
 RESULT stack_start(struct stack *stack);

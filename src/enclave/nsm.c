@@ -365,7 +365,7 @@ static void write_claim(struct buf *request, const char *name, struct cbor_view 
     }
 }
 
-static struct result check_claims(const struct nsm_claims *claims)
+static struct result check_claims(const struct attestation_claims *claims)
 {
     ENSURE(claims->user_data.size <= DOCUMENT_USER_DATA_MAX, LIMIT,
            "too much user data for an attestation document");
@@ -378,7 +378,7 @@ static struct result check_claims(const struct nsm_claims *claims)
     return OK;
 }
 
-RESULT nsm_attest(const struct nsm *nsm, const struct nsm_claims *claims, struct buf *out)
+RESULT nsm_attest(const struct nsm *nsm, const struct attestation_claims *claims, struct buf *out)
 {
     TRY(check_claims(claims));
     BUF request = BUF_INIT(NSM_REQUEST_MAX);
@@ -394,4 +394,14 @@ RESULT nsm_attest(const struct nsm *nsm, const struct nsm_claims *claims, struct
     ENSURE(document.size > 0, BAD_INPUT, "the security module's document is empty");
     buf_append(out, document.bytes, document.size);
     return buf_check(out);
+}
+
+static struct result attest(void *context, const struct attestation_claims *claims, struct buf *out)
+{
+    return nsm_attest(context, claims, out);
+}
+
+struct attestor nsm_attestor(struct nsm *nsm)
+{
+    return (struct attestor){ .attest = attest, .context = nsm };
 }

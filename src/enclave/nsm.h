@@ -12,6 +12,7 @@
 #ifndef ENCLAVE_NSM_H
 #define ENCLAVE_NSM_H
 
+#include "attest/attestor.h"
 #include "attest/document.h"
 #include "attest/pcr.h"
 #include "base/buf.h"
@@ -78,14 +79,10 @@ RESULT nsm_extend_pcr(const struct nsm *nsm, unsigned index, const void *data, s
 /* From now on the register cannot be changed, and is part of every document. */
 RESULT nsm_lock_pcr(const struct nsm *nsm, unsigned index);
 
-/* What a document is to say for us; `bytes` NULL: nothing. */
-struct nsm_claims {
-    struct cbor_view user_data;  /* at most DOCUMENT_USER_DATA_MAX bytes */
-    struct cbor_view nonce;      /* at most DOCUMENT_NONCE_MAX bytes */
-    struct cbor_view public_key; /* 1 to DOCUMENT_PUBLIC_KEY_MAX bytes */
-};
-
 /* Appends an attestation document to `out`. LIMIT: a claim is too long, or `out` is full. */
-RESULT nsm_attest(const struct nsm *nsm, const struct nsm_claims *claims, struct buf *out);
+RESULT nsm_attest(const struct nsm *nsm, const struct attestation_claims *claims, struct buf *out);
+
+/* The module as a maker of documents. `nsm` must outlive it. */
+struct attestor nsm_attestor(struct nsm *nsm);
 
 #endif

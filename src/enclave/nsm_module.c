@@ -29,7 +29,7 @@ static struct result draw(void *context, uint8_t out[static SECURITY_MODULE_RAND
 
 static struct result timestamp(void *context, uint64_t *ms_out)
 {
-    const struct nsm_claims none = { .nonce = { NULL, 0 } };
+    const struct attestation_claims none = { .nonce = { NULL, 0 } };
     struct document document = { .timestamp_ms = 0 };
     BUF bytes = BUF_INIT(NSM_RESPONSE_MAX);
     TRY(nsm_attest(context, &none, &bytes));

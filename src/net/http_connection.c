@@ -485,15 +485,26 @@ const char *http_exchange_id(const struct http_exchange *exchange)
     return exchange->id;
 }
 
+static bool is_in_its_handler(const struct http_exchange *exchange)
+{
+    const struct http_loop *loop = exchange->connection->loop;
+    return pthread_equal(pthread_self(), loop->thread) && loop->dispatching == exchange &&
+           !exchange->answered;
+}
+
 RESULT http_exchange_export_key(const struct http_exchange *exchange, const char *label,
                                 const void *context, size_t context_size, uint8_t *out,
                                 size_t out_size)
 {
-    const struct http_loop *loop = exchange->connection->loop;
-    assert(pthread_equal(pthread_self(), loop->thread) && loop->dispatching == exchange &&
-           !exchange->answered);
+    assert(is_in_its_handler(exchange));
     return transport_export_key(&exchange->connection->transport, label, context, context_size, out,
                                 out_size);
+}
+
+RESULT http_exchange_server_key(const struct http_exchange *exchange, struct buf *out)
+{
+    assert(is_in_its_handler(exchange));
+    return transport_server_key(&exchange->connection->transport, out);
 }
 
 const struct tls_peer *http_exchange_peer(const struct http_exchange *exchange)

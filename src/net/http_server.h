@@ -93,6 +93,11 @@ RESULT http_exchange_export_key(const struct http_exchange *exchange, const char
                                 const void *context, size_t context_size, uint8_t *out,
                                 size_t out_size);
 
+/* The public key of the certificate that the server showed on the connection: appends the DER of
+ * its subjectPublicKeyInfo. A connection outlives a change of the listener's certificate. Where and
+ * REFUSED as above, but for any version of TLS. */
+RESULT http_exchange_server_key(const struct http_exchange *exchange, struct buf *out);
+
 /* Who the client has proven to be by its certificate, until the response is given; any thread.
  * NULL: it showed none. */
 const struct tls_peer *http_exchange_peer(const struct http_exchange *exchange);

@@ -229,3 +229,11 @@ RESULT transport_export_key(const struct http_transport *transport, const char *
     ENSURE(exported == 1, UNAVAILABLE, "OpenSSL does not export keying material");
     return OK;
 }
+
+RESULT transport_server_key(const struct http_transport *transport, struct buf *out)
+{
+    const struct http_tls *tls = transport->tls;
+    ENSURE(tls != NULL && tls->ssl != NULL && tls->open, REFUSED, "not a TLS connection");
+    tls_context_key(tls->context, out);
+    return buf_check(out);
+}

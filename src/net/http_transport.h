@@ -3,6 +3,7 @@
 #ifndef NET_HTTP_TRANSPORT_H
 #define NET_HTTP_TRANSPORT_H
 
+#include "base/buf.h"
 #include "base/result.h"
 #include "net/tls.h"
 
@@ -60,5 +61,9 @@ const struct tls_peer *transport_peer(const struct http_transport *transport);
 RESULT transport_export_key(const struct http_transport *transport, const char *label,
                             const void *context, size_t context_size, uint8_t *out,
                             size_t out_size);
+
+/* Appends the subjectPublicKeyInfo of the certificate that was shown. REFUSED: not a TLS
+ * connection. */
+RESULT transport_server_key(const struct http_transport *transport, struct buf *out);
 
 #endif

@@ -14,6 +14,8 @@ struct tls_context {
     struct tls_clients *clients;
     bool has_cas;
     uint64_t expiry;
+    uint8_t *key; /* subjectPublicKeyInfo, DER */
+    size_t key_size;
 };
 
 const char *tls_reason(const SSL *ssl)
@@ -185,6 +187,14 @@ static struct result set_clients(struct tls_context *context, const struct tls_s
     return OK;
 }
 
+static struct result keep_key(struct tls_context *context, X509 *certificate)
+{
+    int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &context->key);
+    ENSURE(size > 0, UNAVAILABLE, "out of memory");
+    context->key_size = (size_t)size;
+    return OK;
+}
+
 static struct result fill(struct tls_context *context, const struct tls_settings *settings,
                           uint64_t now)
 {
@@ -193,6 +203,7 @@ static struct result fill(struct tls_context *context, const struct tls_settings
     TRY(set_protocol(context->ssl, settings->lowest));
     TRY(set_certificate(context->ssl, settings));
     TRY(check_validity(settings->certificate, now, &context->expiry));
+    TRY(keep_key(context, settings->certificate));
     return set_clients(context, settings);
 }
 
@@ -228,12 +239,18 @@ void tls_context_release(struct tls_context *context)
     }
     SSL_CTX_free(context->ssl);
     tls_clients_free(context->clients);
+    OPENSSL_free(context->key);
     free(context);
 }
 
 uint64_t tls_context_expiry(const struct tls_context *context)
 {
     return context->expiry;
+}
+
+void tls_context_key(const struct tls_context *context, struct buf *out)
+{
+    buf_append(out, context->key, context->key_size);
 }
 
 void tls_slot_init(struct tls_slot *slot)

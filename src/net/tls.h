@@ -7,6 +7,7 @@
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/detail.h"
 #include "base/result.h"
@@ -50,6 +51,9 @@ DEFINE_CLEANUP(struct tls_context, tls_context_release);
 
 /* When the certificate's validity ends, in seconds since 1970. */
 uint64_t tls_context_expiry(const struct tls_context *context);
+
+/* Appends the DER of the certificate's subjectPublicKeyInfo. */
+void tls_context_key(const struct tls_context *context, struct buf *out);
 
 /* Where a listener finds the context for its next handshake; another one may be put there at any
  * time. In its owner's memory; any thread. */

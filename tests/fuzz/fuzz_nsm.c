@@ -86,7 +86,7 @@ static bool takes_random(const struct nsm *nsm)
 
 static bool takes_document(const struct nsm *nsm)
 {
-    static const struct nsm_claims nothing;
+    static const struct attestation_claims nothing;
     BUF out = BUF_INIT(NSM_RESPONSE_MAX);
     if (!is_ok(nsm_attest(nsm, &nothing, &out))) {
         hold(out.size == 0);

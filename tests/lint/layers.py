@@ -22,7 +22,7 @@ ALLOWED = {
     "signer": {"base", "bls", "eth", "slashing", "keystore"},
     "config": {"base"},
     "parent": {"base", "config", "enclave", "net"},
-    "api": {"base", "eth", "net", "signer", "slashing", "keystore"},
+    "api": {"base", "attest", "eth", "net", "signer", "slashing", "keystore"},
     "app": None,  # everything
 }
 

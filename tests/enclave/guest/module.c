@@ -48,7 +48,7 @@ static void registers(const struct nsm *nsm)
         PCR_SIZE);
 }
 
-static void attest(const struct nsm *nsm, const char *call, const struct nsm_claims *claims)
+static void attest(const struct nsm *nsm, const char *call, const struct attestation_claims *claims)
 {
     BUF document = BUF_INIT(DOCUMENT_MAX);
     struct result result = nsm_attest(nsm, claims, &document);
@@ -59,10 +59,10 @@ static void attest(const struct nsm *nsm, const char *call, const struct nsm_cla
 int main(void)
 {
     static const uint8_t bytes[DOCUMENT_PUBLIC_KEY_MAX];
-    static const struct nsm_claims nothing;
-    const struct nsm_claims longest = { .user_data = { bytes, DOCUMENT_USER_DATA_MAX },
-                                        .nonce = { bytes, DOCUMENT_NONCE_MAX },
-                                        .public_key = { bytes, DOCUMENT_PUBLIC_KEY_MAX } };
+    static const struct attestation_claims nothing;
+    const struct attestation_claims longest = { .user_data = { bytes, DOCUMENT_USER_DATA_MAX },
+                                                .nonce = { bytes, DOCUMENT_NONCE_MAX },
+                                                .public_key = { bytes, DOCUMENT_PUBLIC_KEY_MAX } };
     struct nsm nsm;
     mount_all();
     say("open", nsm_open(NSM_DEVICE, &nsm, NULL), NULL, 0);

@@ -41,15 +41,15 @@ static void on_shadowed(struct api *api, struct http_exchange *exchange, const c
 }
 
 static const struct route routes[] = {
-    { METHOD_GET, "/get", on_get },
-    { METHOD_POST, "/post", on_post },
-    { METHOD_GET, "/both", on_get },
-    { METHOD_POST, "/both", on_post },
-    { METHOD_GET, "/all", on_get },
-    { METHOD_POST, "/all", on_post },
-    { METHOD_DELETE, "/all", on_delete },
-    { METHOD_POST, "/keys/{key}", on_post },
-    { METHOD_POST, "/keys/known", on_shadowed },
+    { METHOD_GET, "/get", on_get, NULL },
+    { METHOD_POST, "/post", on_post, NULL },
+    { METHOD_GET, "/both", on_get, NULL },
+    { METHOD_POST, "/both", on_post, NULL },
+    { METHOD_GET, "/all", on_get, NULL },
+    { METHOD_POST, "/all", on_post, NULL },
+    { METHOD_DELETE, "/all", on_delete, NULL },
+    { METHOD_POST, "/keys/{key}", on_post, NULL },
+    { METHOD_POST, "/keys/known", on_shadowed, NULL },
 };
 
 static struct api api;

@@ -327,10 +327,10 @@ TEST(no_random_numbers_are_no_answer)
 
 TEST(a_document_is_asked_for_with_what_it_is_to_say)
 {
-    static const struct nsm_claims nothing;
-    struct nsm_claims claims = { .user_data = { (const uint8_t *)"", 0 },
-                                 .nonce = { (const uint8_t *)"\x01\x02", 2 },
-                                 .public_key = { (const uint8_t *)"k", 1 } };
+    static const struct attestation_claims nothing;
+    struct attestation_claims claims = { .user_data = { (const uint8_t *)"", 0 },
+                                         .nonce = { (const uint8_t *)"\x01\x02", 2 },
+                                         .public_key = { (const uint8_t *)"k", 1 } };
     struct fake fake = { .answers = { ATTEST "a168646f63756d656e7443840102",
                                       ATTEST "a168646f63756d656e745a00000001aa" } };
     struct nsm nsm = module_of(&fake);
@@ -347,7 +347,7 @@ TEST(a_document_is_asked_for_with_what_it_is_to_say)
 
 TEST(a_document_that_is_none_is_refused)
 {
-    static const struct nsm_claims nothing;
+    static const struct attestation_claims nothing;
     static const char *const answers[] = {
         ATTEST "a168646f63756d656e7440",       /* empty */
         ATTEST "a168646f63756d656e7463313233", /* text */
@@ -368,13 +368,13 @@ TEST(a_document_that_is_none_is_refused)
 TEST(claims_are_bounded)
 {
     static const uint8_t bytes[DOCUMENT_PUBLIC_KEY_MAX + 1];
-    struct nsm_claims good = { .user_data = { bytes, DOCUMENT_USER_DATA_MAX },
-                               .nonce = { bytes, DOCUMENT_NONCE_MAX },
-                               .public_key = { bytes, DOCUMENT_PUBLIC_KEY_MAX } };
+    struct attestation_claims good = { .user_data = { bytes, DOCUMENT_USER_DATA_MAX },
+                                       .nonce = { bytes, DOCUMENT_NONCE_MAX },
+                                       .public_key = { bytes, DOCUMENT_PUBLIC_KEY_MAX } };
     struct fake fake = { .answers = { ATTEST "a168646f63756d656e744184" } };
     struct nsm nsm = module_of(&fake);
     BUF out = BUF_INIT(64);
-    struct nsm_claims bad = good;
+    struct attestation_claims bad = good;
     bad.user_data.size++;
     CHECK_FAILS(LIMIT, nsm_attest(&nsm, &bad, &out));
     bad = good;
@@ -392,7 +392,7 @@ TEST(claims_are_bounded)
 
 TEST(a_document_that_does_not_fit_is_said)
 {
-    static const struct nsm_claims nothing;
+    static const struct attestation_claims nothing;
     struct fake fake = { .answers = { ATTEST "a168646f63756d656e7443840102" } };
     struct nsm nsm = module_of(&fake);
     BUF out = BUF_INIT(2);

@@ -5,7 +5,7 @@
 struct result __wrap_nsm_open(const char *path, struct nsm *out, struct detail *detail);
 struct result __wrap_nsm_describe(const struct nsm *nsm, struct nsm_description *out);
 struct result __wrap_nsm_random(const struct nsm *nsm, void *out, size_t size);
-struct result __wrap_nsm_attest(const struct nsm *nsm, const struct nsm_claims *claims,
+struct result __wrap_nsm_attest(const struct nsm *nsm, const struct attestation_claims *claims,
                                 struct buf *out);
 
 enum { FD = 4711 };
@@ -43,7 +43,7 @@ struct result __wrap_nsm_random(const struct nsm *nsm, void *out, size_t size)
     return OK;
 }
 
-struct result __wrap_nsm_attest(const struct nsm *nsm, const struct nsm_claims *claims,
+struct result __wrap_nsm_attest(const struct nsm *nsm, const struct attestation_claims *claims,
                                 struct buf *out)
 {
     right_device = nsm->fd == FD;
