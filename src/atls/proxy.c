@@ -310,7 +310,7 @@ static void note_expiry(struct connection *connection)
 {
     uint64_t now = clock_wall_seconds();
     uint64_t end = session_verdict(connection->session)->expires_seconds;
-    uint64_t left = end > now ? end - now : 0;
+    uint64_t left = end >= now ? end + 1 - now : 0; /* the verifier still takes that second */
     connection->expires_ns =
         left > UINT32_MAX ? UINT64_MAX : clock_monotonic_ns() + left * 1000 * ns_per_ms;
 }

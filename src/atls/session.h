@@ -38,7 +38,7 @@ struct session_verdict {
     struct report certificate;
     bool has_document; /* and tier 2: */
     struct report document;
-    uint64_t expires_seconds; /* when OK: how long it holds, by the wall clock */
+    uint64_t expires_seconds; /* when OK: the last second that it holds, of the wall clock */
 };
 
 /* Everything is borrowed, and must outlive the session. */

@@ -21,7 +21,7 @@ struct http_answer {
     char type[HTTP_ANSWER_TYPE_MAX + 1];
     unsigned types; /* fields of that name */
     struct buf body;
-    struct result refusal; /* of ours, behind HPE_USER */
+    struct result refusal; /* of ours, whatever llhttp makes of it; OK at first */
 };
 
 static int refuse(struct http_answer *answer, struct result refusal)
@@ -131,6 +131,7 @@ struct http_answer *http_answer_new(size_t body_max)
         answer->body_max = body_max;
         answer->body = BUF_INIT(body_max);
         answer->in_head = true;
+        answer->refusal = OK;
     }
     return answer;
 }
@@ -164,9 +165,7 @@ RESULT http_answer_feed(struct http_answer *answer, const char *bytes, size_t si
             *whole_out = true;
             return OK;
         }
-        if (error == HPE_USER) {
-            return answer->refusal;
-        }
+        TRY(answer->refusal);
         ENSURE(error == HPE_OK, BAD_INPUT, "the answer is not HTTP/1.1");
         answer->total += piece;
         done += piece;
