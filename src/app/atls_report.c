@@ -85,6 +85,17 @@ static void write_document(const struct report *report, struct buf *out)
     write_view("nonce", document->nonce, out);
 }
 
+/* That document says the same as the certificate's, or is refused. */
+static void write_attestation(const struct report *attestation, struct buf *out)
+{
+    buf_append_text(out, "checks of the fresh document on this connection\n");
+    if (attestation != NULL) {
+        write_checks(attestation, out);
+    } else {
+        buf_printf(out, "  %-11s\n", outcomes[CHECK_NOT_REACHED]);
+    }
+}
+
 void atls_report_text(const struct atls_finding *finding, struct buf *out)
 {
     const struct report *report = finding->report;
@@ -103,8 +114,11 @@ void atls_report_text(const struct atls_finding *finding, struct buf *out)
     if (is_debug(report)) {
         buf_printf(out, "%s\n", debug_warning);
     }
-    buf_append_text(out, "checks\n");
+    buf_append_text(out, finding->of_server ? "checks of the certificate\n" : "checks\n");
     write_checks(report, out);
+    if (finding->of_server) {
+        write_attestation(finding->attestation, out);
+    }
     if (report->has_document) {
         buf_append_text(out,
                         is_ok(finding->result) ? "the document says\n" : "the document claims\n");
@@ -175,6 +189,29 @@ static void json_time(struct json_writer *writer, const char *name, bool known, 
     json_write_text(writer, name, known ? text : NULL);
 }
 
+/* What is said of one document, by members of the same names for both tiers. */
+static void json_report(struct json_writer *writer, const struct report *report)
+{
+    json_checks(writer, report);
+    json_time(writer, "valid_until", report->has_leaf, report->leaf.not_after);
+    if (report->has_document) {
+        json_document(writer, &report->document);
+    } else {
+        json_write_text(writer, "document", NULL);
+    }
+}
+
+static void json_attestation(struct json_writer *writer, const struct report *attestation)
+{
+    if (attestation == NULL) {
+        json_write_text(writer, "attestation", NULL);
+        return;
+    }
+    json_write_open(writer, "attestation", '{');
+    json_report(writer, attestation);
+    json_write_close(writer, '}');
+}
+
 void atls_report_json(const struct atls_finding *finding, struct buf *out)
 {
     struct json_writer writer = JSON_WRITER(out);
@@ -188,17 +225,14 @@ void atls_report_json(const struct atls_finding *finding, struct buf *out)
     json_time(&writer, "at", true, finding->at_seconds);
     json_write_boolean(&writer, "development_root", report->development_root);
     json_write_boolean(&writer, "debug_mode", is_debug(report));
-    json_checks(&writer, report);
-    json_time(&writer, "valid_until", report->has_leaf, report->leaf.not_after);
-    if (report->has_document) {
-        json_document(&writer, &report->document);
-    } else {
-        json_write_text(&writer, "document", NULL);
-    }
+    json_report(&writer, report);
     if (report->has_configuration) {
         json_pcr(&writer, "configuration", report->configuration);
     } else {
         json_write_text(&writer, "configuration", NULL);
+    }
+    if (finding->of_server) {
+        json_attestation(&writer, finding->attestation);
     }
     json_write_close(&writer, '}');
     buf_append_text(out, "\n");

@@ -7,6 +7,7 @@
 #include "base/detail.h"
 #include "base/result.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { ATLS_REPORT_MAX = 64 * 1024 }; /* bytes that the buf should allow */
@@ -17,6 +18,8 @@ struct atls_finding {
     const struct detail *detail;
     const struct report *report;
     uint64_t at_seconds; /* the time that was checked for */
+    bool of_server;      /* `report` is of the certificate of a server, which was asked … */
+    const struct report *attestation; /* … and gave this document; NULL: none to look at */
 };
 
 /* The verdict first, with the reason when it is a refusal; then a warning when the root was not

@@ -17,7 +17,7 @@ static const struct {
     { "server", command_server, "answer signing requests (this is the signer)" },
     { "parent", command_parent, "run beside an enclave: its connections, configuration and logs" },
     { "slashing", command_slashing, "import, export and check slashing protection data" },
-    { "atls", command_atls, "verify that a signer runs in the enclave that you trust" },
+    { "atls", command_atls, "verify that a signer runs in the enclave that you trust; a local door to it" },
     { "enclave", command_enclave, "run an enclave image on this instance, list and stop enclaves" },
     { "bench", command_bench, "measure what a signature costs on this machine" },
     { "eif", command_eif, "build, describe, verify and measure images of Nitro Enclaves" },

@@ -75,7 +75,8 @@ static void log_settings(const struct stack *stack)
     const struct settings *settings = stack->settings;
     log_info("containment-chamber starts", LOG_TEXT("version", CHAMBER_VERSION),
              LOG_TEXT("network", stack->network.name),
-             LOG_TEXT("listen_address", settings->server.listen_address),
+             LOG_TEXT("listen_address",
+                      stack->options.vsock ? "vsock" : settings->server.listen_address),
              LOG_NUMBER("listen_port", stack->port),
              LOG_NUMBER("metrics_port", stack->metrics_port),
              LOG_TEXT("anti_slashing", settings->anti_slashing.backend));

@@ -1,10 +1,10 @@
 #include "net/http_transport.h"
 
+#include "net/socket_bio.h"
+
 #include <errno.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,79 +24,6 @@ struct http_tls {
     struct tls_peer peer;
 };
 
-/* -------------------------------------------------------- OpenSSL's way to the socket: no SIGPIPE
- */
-
-static int fd_of(BIO *bio)
-{
-    return ((const struct http_transport *)BIO_get_data(bio))->fd;
-}
-
-static bool is_temporary(int reason)
-{
-    return reason == EAGAIN || reason == EWOULDBLOCK || reason == EINTR;
-}
-
-static int socket_read(BIO *bio, char *bytes, int size)
-{
-    ssize_t got = recv(fd_of(bio), bytes, (size_t)size, 0);
-    BIO_clear_retry_flags(bio);
-    if (got < 0 && is_temporary(errno)) {
-        BIO_set_retry_read(bio);
-    }
-    if (got == 0) {
-        BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
-    }
-    return (int)got;
-}
-
-static int socket_write(BIO *bio, const char *bytes, int size)
-{
-    ssize_t sent = send(fd_of(bio), bytes, (size_t)size, MSG_NOSIGNAL);
-    BIO_clear_retry_flags(bio);
-    if (sent < 0 && is_temporary(errno)) {
-        BIO_set_retry_write(bio);
-    }
-    return (int)sent;
-}
-
-static long socket_control(BIO *bio, int command, long number, void *pointer)
-{
-    (void)number;
-    (void)pointer;
-    if (command == BIO_CTRL_EOF) {
-        return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
-    }
-    return command == BIO_CTRL_FLUSH;
-}
-
-static BIO_METHOD *socket_method;
-
-static void make_socket_method(void)
-{
-    BIO_METHOD *method =
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "socket");
-    if (method != NULL && BIO_meth_set_read(method, socket_read) == 1 &&
-        BIO_meth_set_write(method, socket_write) == 1 &&
-        BIO_meth_set_ctrl(method, socket_control) == 1) {
-        socket_method = method;
-    } else {
-        BIO_meth_free(method);
-    }
-}
-
-static BIO *new_socket_bio(struct http_transport *transport)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_socket_method);
-    BIO *bio = socket_method == NULL ? NULL : BIO_new(socket_method);
-    if (bio != NULL) {
-        BIO_set_data(bio, transport);
-        BIO_set_init(bio, 1);
-    }
-    return bio;
-}
-
 /* ------------------------------------------------------------------------------------------- TLS
  */
 
@@ -104,7 +31,7 @@ bool transport_start_tls(struct http_transport *transport, struct tls_context *c
 {
     struct http_tls *tls = calloc(1, sizeof(*tls));
     SSL *ssl = tls == NULL ? NULL : tls_ssl_new(context);
-    BIO *bio = ssl == NULL ? NULL : new_socket_bio(transport);
+    BIO *bio = ssl == NULL ? NULL : socket_bio_new(&transport->fd);
     if (bio == NULL) {
         SSL_free(ssl);
         free(tls);
@@ -197,6 +124,11 @@ static enum transport_status send_tls(struct http_tls *tls, const void *bytes, s
 
 /* ------------------------------------------------------------------------------------------ both
  */
+
+static bool is_temporary(int reason)
+{
+    return reason == EAGAIN || reason == EWOULDBLOCK || reason == EINTR;
+}
 
 static enum transport_status status_of_socket(void)
 {

@@ -90,7 +90,8 @@ def settings() -> set[str]:
 
 @functools.cache
 def flags() -> set[str]:
-    helps = "".join(run(name, "--help") for name in ("server", "slashing", "bench", "eif", "enclave"))
+    calls = [["server"], ["slashing"], ["bench"], ["eif"], ["enclave"], ["atls", "verify"], ["atls", "proxy"]]
+    helps = "".join(run(*called, "--help") for called in calls)
     return set(re.findall(r"--[a-z][a-z-]+", helps))
 
 
@@ -115,7 +116,7 @@ def test_every_setting_named_exists(path):
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_option_of_the_program_named_exists(path):
     prefixes = tuple(f"--{name.partition('.')[0].replace('_', '-')}-" for name in settings())
-    for command in re.findall(r"containment-chamber (?:server|slashing|bench|eif|enclave)\b[^\n`]*", Page(path).text):
+    for command in re.findall(r"containment-chamber (?:server|slashing|bench|eif|enclave|atls)\b[^\n`]*", Page(path).text):
         for flag in re.findall(r"--[a-z][a-z-]+", command):
             assert flag in flags(), f"{name_of(path)}: {flag}"
     for span in Page(path).spans():

@@ -18,6 +18,7 @@ ALLOWED = {
     "keystore": {"base", "bls", "eth/types.h"},
     "store": {"base", "eth/types.h", "slashing"},
     "net": {"base"},
+    "atls": {"base", "attest", "net"},
     "signer": {"base", "bls", "eth", "slashing", "keystore"},
     "config": {"base"},
     "parent": {"base", "config", "enclave", "net"},
