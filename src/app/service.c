@@ -17,9 +17,16 @@ static bool is_loopback(const char *address)
     return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
 }
 
-/* What is allowed, but rarely meant. */
-static void warn_of_settings(const struct settings *settings)
+static const char *listen_address(const struct stack *stack)
 {
+    return stack->options.vsock ? "vsock" : stack->settings->server.listen_address;
+}
+
+/* What is allowed, but rarely meant. */
+static void warn_of_settings(const struct stack *stack)
+{
+    const struct settings *settings = stack->settings;
+    bool is_reached = stack->options.vsock || !is_loopback(settings->server.listen_address);
     if (strcmp(settings->anti_slashing.backend, "noop") == 0) {
         log_warn(
             "THERE IS NO SLASHING PROTECTION: anti_slashing.backend is noop; whatever is asked "
@@ -28,13 +35,13 @@ static void warn_of_settings(const struct settings *settings)
     if (settings->memory.allow_unlocked) {
         log_warn("memory.allow_unlocked is on: keys may reach the swap");
     }
-    if (!is_loopback(settings->server.listen_address) && !certificates_ask_clients(settings)) {
+    if (is_reached && !certificates_ask_clients(settings)) {
         log_warn("whoever reaches the signing API may use it, there is no authorisation: let only "
                  "validator clients reach it",
-                 LOG_TEXT("listen_address", settings->server.listen_address));
+                 LOG_TEXT("listen_address", listen_address(stack)));
     }
     if (settings->filesystem.paths.count == 0 && settings->filesystem.keystores_path[0] == '\0' &&
-        !settings->key_manager_api.enabled) {
+        !settings->key_manager_api.enabled && key_table_count(stack->keys) == 0) {
         log_warn("there will be no keys: neither key_sources.filesystem nor http.key_manager_api "
                  "is configured");
     }
@@ -73,20 +80,18 @@ static void warn_of_empty_database(const struct stack *stack)
 static void log_settings(const struct stack *stack)
 {
     const struct settings *settings = stack->settings;
-    log_info("containment-chamber starts", LOG_TEXT("version", CHAMBER_VERSION),
-             LOG_TEXT("network", stack->network.name),
-             LOG_TEXT("listen_address",
-                      stack->options.vsock ? "vsock" : settings->server.listen_address),
-             LOG_NUMBER("listen_port", stack->port),
-             LOG_NUMBER("metrics_port", stack->metrics_port),
-             LOG_TEXT("anti_slashing", settings->anti_slashing.backend));
+    log_info(
+        "containment-chamber starts", LOG_TEXT("version", CHAMBER_VERSION),
+        LOG_TEXT("network", stack->network.name), LOG_TEXT("listen_address", listen_address(stack)),
+        LOG_NUMBER("listen_port", stack->port), LOG_NUMBER("metrics_port", stack->metrics_port),
+        LOG_TEXT("anti_slashing", settings->anti_slashing.backend));
     if (stack->tls_port != 0) {
         log_info("TLS is on, health probes alone are answered in the clear",
                  LOG_NUMBER("tls_port", stack->tls_port),
                  LOG_TEXT("client_certificates",
                           certificates_ask_clients(settings) ? "required" : "not asked for"));
     }
-    warn_of_settings(settings);
+    warn_of_settings(stack);
 }
 
 static sigset_t waited_signals(void)

@@ -183,7 +183,7 @@ class Product:
         running = Process(self.folder, name, "atls", "proxy", "--listen", "127.0.0.1:0", "--connect", self.address,
                           "--policy", policy, "--root", self.root, *more)
         try:
-            door = Door(int(running.wait_for(r"port\"?[=:](\d+)")[1]))
+            door = Door(int(running.wait_for(r"port[=:](\d+)")[1]))
             door.process = running
             yield door
         finally:
