@@ -73,7 +73,7 @@ class Door:
         own = connection is None
         connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         connection.request(method, path, json.dumps(body) if isinstance(body, (dict, list)) else body,
-                           {"Content-Type": "application/json"} if body else {})
+                           {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {}))
         response = connection.getresponse()
         answer = Answer(response.status, response.headers, response.read())
         if own:
