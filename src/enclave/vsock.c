@@ -18,6 +18,15 @@ static RESULT refuse(const char *call, struct detail *detail)
     return FAIL(UNAVAILABLE, "the parent cannot be reached");
 }
 
+/* The call that failed; NULL: none did. */
+static const char *attempt(int fd, const struct timeval *limit, const struct sockaddr_vm *address)
+{
+    if (setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, limit, sizeof(*limit)) != 0) {
+        return "setsockopt";
+    }
+    return connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ? NULL : "connect";
+}
+
 RESULT vsock_connect(uint32_t cid, uint32_t port, unsigned timeout_ms, int *fd_out,
                      struct detail *detail)
 {
@@ -31,17 +40,16 @@ RESULT vsock_connect(uint32_t cid, uint32_t port, unsigned timeout_ms, int *fd_o
         .tv_usec = (suseconds_t)(timeout_ms % MS_PER_S) * US_PER_MS,
     };
     assert(timeout_ms > 0); /* the kernel takes 0 for its own two seconds */
-    CLEANUP(fd_close_ptr) int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return refuse("socket", detail);
     }
-    if (setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof(limit)) != 0) {
-        return refuse("setsockopt", detail);
-    }
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        return refuse("connect", detail);
+    const char *refused = attempt(fd, &limit, &address);
+    if (refused != NULL) {
+        struct result result = refuse(refused, detail);
+        fd_close_ptr(&fd);
+        return result;
     }
     *fd_out = fd;
-    fd = -1;
     return OK;
 }
