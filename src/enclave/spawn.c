@@ -156,6 +156,7 @@ void spawn_end(struct child *child, int patience_ms)
     if (child->fd < 0 || poll(&ended, 1, patience_ms) <= 0) {
         (void)kill(child->pid, SIGKILL);
     }
+    (void)kill(-child->pid, SIGKILL); /* its group is there until it is reaped */
     reap(child->pid);
     if (child->fd >= 0) {
         close(child->fd);

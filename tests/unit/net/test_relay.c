@@ -366,6 +366,10 @@ static void silent_new(struct silent *silent)
     for (int i = 0; i < 8; i++) {
         silent->queued[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         (void)!connect(silent->queued[i], (const struct sockaddr *)&address, sizeof(address));
+        /* The first fills the queue when it is in it, which may take the kernel a while. */
+        struct pollfd queued = { .fd = silent->listener, .events = POLLIN };
+        int in_queue = poll(&queued, 1, LONG_MS);
+        assert(in_queue == 1);
     }
 }
 
