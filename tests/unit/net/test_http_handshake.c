@@ -38,12 +38,16 @@ static struct http_response large(void)
     return response;
 }
 
+/* Threads that are about to answer: nobody joins them, and the server must outlive them. */
+static atomic_size_t answering;
+
 static void *answer_elsewhere(void *context)
 {
     const struct tls_peer *peer = http_exchange_peer(context);
     struct http_response response =
         http_text(200, CONTENT_TYPE_TEXT, peer == NULL ? "nobody" : peer->name);
     http_respond(context, &response);
+    atomic_fetch_sub(&answering, 1);
     return NULL;
 }
 
@@ -54,6 +58,7 @@ static void handle(struct http_exchange *exchange, void *context)
     pthread_t thread;
     (void)context;
     if (strcmp(request->path, "/who") == 0) {
+        atomic_fetch_add(&answering, 1);
         if (is_ok(thread_start(&thread, "answer", answer_elsewhere, exchange))) {
             pthread_detach(thread);
         }
@@ -113,6 +118,10 @@ static void fixture_open(struct fixture *fixture, struct http_server_settings se
 
 static void fixture_close(struct fixture *fixture)
 {
+    http_server_stop(fixture->server); /* a client that is gone may still be owed an answer */
+    for (int i = 0; i < PATIENCE_MS && atomic_load(&answering) > 0; i++) {
+        usleep(1000);
+    }
     http_server_free(fixture->server);
     tls_slot_done(&fixture->slot);
     identity_free(&fixture->identity);

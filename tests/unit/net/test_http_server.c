@@ -1,6 +1,7 @@
 #include "harness.h"
 #include "net/http_server.h"
 
+#include "../base/child.h"
 #include "../keystore/memory_scan.h"
 #include "base/clock.h"
 #include "base/secret.h"
@@ -26,10 +27,14 @@ static void hold(struct http_exchange *exchange)
     held[held_count++] = exchange;
 }
 
+/* Threads that are about to answer: nobody joins them, and the server must outlive them. */
+static atomic_size_t answering;
+
 static void *answer_elsewhere(void *context)
 {
     struct http_response response = http_text(200, CONTENT_TYPE_TEXT, "from another thread");
     http_respond(context, &response);
+    atomic_fetch_sub(&answering, 1);
     return NULL;
 }
 
@@ -45,6 +50,7 @@ static void handle(struct http_exchange *exchange, void *context)
     }
     if (strcmp(request->path, "/thread") == 0) {
         pthread_t thread;
+        atomic_fetch_add(&answering, 1);
         if (is_ok(thread_start(&thread, "answer", answer_elsewhere, exchange))) {
             pthread_detach(thread);
         }
@@ -169,6 +175,15 @@ static bool wait_until(size_t (*count)(void), size_t wanted)
     return count() == wanted;
 }
 
+/* Until the threads that answer are done with the server. */
+static bool wait_until_answered(void)
+{
+    for (int i = 0; i < PATIENCE_MS && atomic_load(&answering) > 0; i++) {
+        usleep(1000);
+    }
+    return atomic_load(&answering) == 0;
+}
+
 static bool wait_for_requests(struct http_server *server, uint64_t wanted)
 {
     for (int i = 0; i < PATIENCE_MS && http_server_counts(server).requests < wanted; i++) {
@@ -224,6 +239,7 @@ TEST(requests_sent_ahead_are_answered_in_order)
     CHECK(hear(fd, "\r\n\r\n/d", 1));
     CHECK(is_closed(fd));
     CHECK(http_server_counts(server).requests == 4);
+    CHECK(wait_until_answered());
     close(fd);
     http_server_free(server);
 }
@@ -701,26 +717,40 @@ TEST(many_clients_at_once_get_their_own_answers)
         CHECK(fine[i]);
     }
     CHECK(http_server_drain(server, PATIENCE_MS / 1000));
+    CHECK(wait_until_answered());
     http_server_free(server);
 }
 
-HARNESS_TESTS(T(a_connection_serves_many_requests), T(requests_sent_ahead_are_answered_in_order),
-              T(a_password_that_was_sent_ahead_leaves_no_copy), T(deep_pipelines_do_not_recurse),
-              T(a_client_that_leaves_early_harms_nobody),
-              T(a_half_closed_client_still_gets_its_answer),
-              T(half_a_request_of_a_half_closed_client_is_not_waited_for),
-              T(head_has_the_length_but_not_the_body),
-              T(a_body_that_is_refused_still_gets_its_reason),
-              T(a_body_without_room_is_503_and_small_ones_still_pass), T(a_slow_request_is_408),
-              T(an_idle_connection_is_closed_without_a_word),
-              T(at_the_limit_the_longest_idle_connection_makes_room),
-              T(without_an_idle_connection_the_new_one_is_refused),
-              T(with_requests_under_way_the_loop_rests_between_turns),
-              T(a_large_response_waits_for_a_slow_reader),
-              T(responses_that_nobody_takes_are_bounded_in_memory),
-              T(a_reader_that_never_reads_is_dropped),
-              T(a_drain_answers_what_is_under_way_and_takes_nothing_new),
-              T(addresses_that_cannot_be_had_are_refused),
-              T(a_stopped_server_calls_no_handler_for_what_was_sent_ahead),
-              T(no_server_is_drained_stopped_and_freed_at_once),
-              T(many_clients_at_once_get_their_own_answers))
+static void free_while_an_answer_is_owed(void *unused)
+{
+    struct http_server *server = start(standard);
+    (void)unused;
+    say(dial(), "GET /hold HTTP/1.1\r\n\r\n");
+    (void)wait_until(count_held, 1);
+    http_server_free(server);
+}
+
+/* A broken promise of ours: it must be heard of, and not be waited for without an end. */
+TEST(a_server_that_owes_an_answer_is_not_freed)
+{
+    CHECK(child_signal(free_while_an_answer_is_owed, NULL) == SIGABRT);
+}
+
+HARNESS_TESTS(
+    T(a_connection_serves_many_requests), T(requests_sent_ahead_are_answered_in_order),
+    T(a_password_that_was_sent_ahead_leaves_no_copy), T(deep_pipelines_do_not_recurse),
+    T(a_client_that_leaves_early_harms_nobody), T(a_half_closed_client_still_gets_its_answer),
+    T(half_a_request_of_a_half_closed_client_is_not_waited_for),
+    T(head_has_the_length_but_not_the_body), T(a_body_that_is_refused_still_gets_its_reason),
+    T(a_body_without_room_is_503_and_small_ones_still_pass), T(a_slow_request_is_408),
+    T(an_idle_connection_is_closed_without_a_word),
+    T(at_the_limit_the_longest_idle_connection_makes_room),
+    T(without_an_idle_connection_the_new_one_is_refused),
+    T(with_requests_under_way_the_loop_rests_between_turns),
+    T(a_large_response_waits_for_a_slow_reader),
+    T(responses_that_nobody_takes_are_bounded_in_memory), T(a_reader_that_never_reads_is_dropped),
+    T(a_drain_answers_what_is_under_way_and_takes_nothing_new),
+    T(addresses_that_cannot_be_had_are_refused),
+    T(a_stopped_server_calls_no_handler_for_what_was_sent_ahead),
+    T(no_server_is_drained_stopped_and_freed_at_once),
+    T(many_clients_at_once_get_their_own_answers), T(a_server_that_owes_an_answer_is_not_freed))

@@ -183,10 +183,10 @@ TEST(what_was_written_before_the_end_arrives)
 TEST(what_was_sent_leaves_no_copy)
 {
     char got[sizeof(masked_secret)];
-    FIXTURE f;
     if (!memory_scan_works()) {
         SKIP("the memory of a sanitizer or of valgrind cannot be searched");
     }
+    FIXTURE f;
     begin(&f, 10, LONG_MS, true);
     FD fd = dial(&f);
     CHECK(send(fd, "s", 1, MSG_NOSIGNAL) == 1);
