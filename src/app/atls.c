@@ -191,7 +191,10 @@ static int print_help(void)
         "  --at TIME             check for this time (2026-06-01T12:10:00Z), not for now\n"
         "  --root FILE           trust this root (PEM or DER) in place of AWS's: for development\n"
         "  --json                the report as JSON\n\n"
-        "exit codes: 0 everything holds, 1 the evidence is refused, 2 wrong call or policy");
+        "exit codes: 0 everything holds, 1 the evidence is refused, 2 wrong call or policy\n\n"
+        "examples:\n"
+        "  containment-chamber atls verify --certificate signer.pem --policy policy.yaml\n"
+        "  containment-chamber atls verify --document document.cbor --policy policy.yaml --json");
     return EXIT_DONE;
 }
 
