@@ -66,9 +66,7 @@ int registry_open_launcher(const struct enclave_record *record)
     if (process < 0 || !is_alive(record)) {
         return -1;
     }
-    int found = process;
-    process = -1;
-    return found;
+    return fd_steal(&process);
 }
 
 /* ---------------------------------------------------------------------------------- the directory
@@ -116,8 +114,7 @@ static struct result lock(const struct registry *registry, int *out, struct deta
         detail_set(detail, "%s (%s)", registry->folder, strerror(errno));
         return FAIL(UNAVAILABLE, "cannot write to the directory");
     }
-    *out = fd;
-    fd = -1;
+    *out = fd_steal(&fd);
     return OK;
 }
 

@@ -78,7 +78,6 @@ __attribute__((noreturn)) static void give_up(int errors)
 __attribute__((noreturn)) static void become(const char *const *arguments, pid_t parent, int out,
                                              int errors)
 {
-    extern char **environ;
     if (!prepare_child(parent, out, errors)) {
         give_up(errors);
     }
@@ -129,8 +128,7 @@ RESULT spawn_child(const char *const *arguments, int out, struct child *child_ou
         become(arguments, parent, out, writer);
     }
     ENSURE(child.pid > 0, UNAVAILABLE, "cannot start a process");
-    close(writer);
-    writer = -1;
+    close(fd_steal(&writer));
     int error = read_error(reader);
     if (error != 0) {
         reap(child.pid);
