@@ -149,10 +149,10 @@ static struct result stop_one(const struct registry *registry, const char *name,
     CLEANUP(fd_close_ptr) int launcher = registry_open_launcher(&record);
     detail_set(detail, "%s", name);
     if (launcher < 0) {
-        TRY(registry_find(registry, name, &record, &alive, detail));
-        detail_set(detail, "%s, process %d", name, (int)record.launcher);
-        ENSURE(!alive, UNAVAILABLE, "cannot be watched, and so not be stopped");
-        registry_remove(registry, name);
+        struct result removed = registry_remove_dead(registry, name, detail);
+        ENSURE(removed.status != STATUS_REFUSED, UNAVAILABLE,
+               "cannot be watched, and so not be stopped");
+        TRY(removed);
         detail_set(detail, "%s", name);
         return FAIL(NOT_FOUND,
                     "its launcher is dead, and so is the enclave; what was left is removed");

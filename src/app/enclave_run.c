@@ -368,9 +368,6 @@ static int run_on(const struct enclave_machine *machine, struct plan *plan)
     warn_of_mode(plan);
     struct result ran = run_enclave(&order, &detail);
     log_stop();
-    if (is_ok(ran) && plan->record.emulated) {
-        registry_forget_console(&plan->registry, plan->record.name);
-    }
     return is_ok(ran) ? EXIT_DONE : command_fail(&detail, ran);
 }
 

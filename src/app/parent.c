@@ -47,7 +47,12 @@ static int print_help(void)
         "                               from, and exit\n"
         "      --print-example-config   write a settings file with every setting explained\n\n"
         "Settings come from these options, else from the file, else they have their defaults:\n");
-    return print_page(config_help_of);
+    (void)print_page(config_help_of);
+    puts("\nexamples:\n"
+         "  containment-chamber parent --print-example-config > parent.yaml\n"
+         "  containment-chamber parent -c parent.yaml --check-config\n"
+         "  containment-chamber parent -c parent.yaml --logging-format json");
+    return EXIT_DONE;
 }
 
 static void on_stop(void *context)

@@ -43,6 +43,14 @@ static inline void fd_close_ptr(const int *fd)
     errno = reason;
 }
 
+/* Takes the descriptor out of such a variable, as STEAL does a pointer. */
+static inline int fd_steal(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 static inline void file_close_ptr(FILE **file)
 {
     int reason = errno;

@@ -74,8 +74,7 @@ RESULT console_view_connect(uint64_t cid, int *out, struct detail *detail)
         detail_set(detail, "the console of CID %" PRIu64 " (%s)", cid, strerror(errno));
         return FAIL(UNAVAILABLE, "cannot be reached; one reader at a time may have it");
     }
-    *out = fd;
-    fd = -1;
+    *out = fd_steal(&fd);
     return OK;
 }
 

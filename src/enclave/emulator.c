@@ -251,8 +251,7 @@ static struct result listen_at(const char *path, int *out, struct detail *detail
         detail_set(detail, "%s (%s)", path, strerror(errno));
         return FAIL(UNAVAILABLE, "cannot listen for the heartbeat");
     }
-    *out = fd;
-    fd = -1;
+    *out = fd_steal(&fd);
     return OK;
 }
 

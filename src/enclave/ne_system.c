@@ -101,9 +101,7 @@ static int listen_on(void *context, uint32_t port)
         listen(fd, SOMAXCONN) != 0) {
         return -1;
     }
-    int listener = fd;
-    fd = -1;
-    return listener;
+    return fd_steal(&fd);
 }
 
 static int accept_from(void *context, int listener, uint64_t *cid_out)

@@ -66,9 +66,7 @@ int registry_open_launcher(const struct enclave_record *record)
     if (process < 0 || !is_alive(record)) {
         return -1;
     }
-    int found = process;
-    process = -1;
-    return found;
+    return fd_steal(&process);
 }
 
 /* ---------------------------------------------------------------------------------- the directory
@@ -105,20 +103,19 @@ RESULT registry_open(const char *folder, bool create, struct registry *out, stru
     return OK;
 }
 
-/* Held while a name is claimed; -1. */
-static int lock(const struct registry *registry)
+/* Held while a name is claimed, or given free. */
+static struct result lock(const struct registry *registry, int *out, struct detail *detail)
 {
     char path[PATH_MAX];
-    if (!registry_path(registry, "", "lock", path, sizeof(path))) {
-        return -1;
-    }
+    ENSURE(registry_path(registry, "", "lock", path, sizeof(path)), BAD_INPUT,
+           "the directory's name is too long");
     CLEANUP(fd_close_ptr) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0) {
-        return -1;
+        detail_set(detail, "%s (%s)", registry->folder, strerror(errno));
+        return FAIL(UNAVAILABLE, "cannot write to the directory");
     }
-    int held = fd;
-    fd = -1;
-    return held;
+    *out = fd_steal(&fd);
+    return OK;
 }
 
 RESULT registry_save(const struct registry *registry, const struct enclave_record *record,
@@ -171,11 +168,8 @@ RESULT registry_claim(const struct registry *registry, struct enclave_record *re
     detail_set(detail, "%.64s", record->name);
     ENSURE(record_name_is_valid(record->name), BAD_INPUT,
            "no name of an enclave: 1 to 32 of a-z, 0-9 and '-'");
-    CLEANUP(fd_close_ptr) int held = lock(registry);
-    if (held < 0) {
-        detail_set(detail, "%s (%s)", registry->folder, strerror(errno));
-        return FAIL(UNAVAILABLE, "cannot write to the directory");
-    }
+    CLEANUP(fd_close_ptr) int held = -1;
+    TRY(lock(registry, &held, detail));
     struct result found = registry_find(registry, record->name, &earlier, &alive, detail);
     if (found.status != STATUS_NOT_FOUND) {
         TRY(found);
@@ -215,6 +209,20 @@ void registry_remove(const struct registry *registry, const char *name)
 {
     registry_remove_sockets(registry, name);
     remove_one(registry, name, ".json"); /* last: it is what the rest is found by */
+}
+
+RESULT registry_remove_dead(const struct registry *registry, const char *name,
+                            struct detail *detail)
+{
+    struct enclave_record record;
+    bool alive = false;
+    CLEANUP(fd_close_ptr) int held = -1;
+    TRY(lock(registry, &held, detail));
+    TRY(registry_find(registry, name, &record, &alive, detail));
+    detail_set(detail, "%s", name);
+    ENSURE(!alive, REFUSED, "its launcher lives");
+    registry_remove(registry, name);
+    return OK;
 }
 
 static int by_text(const void *a, const void *b)

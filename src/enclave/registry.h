@@ -31,6 +31,11 @@ RESULT registry_save(const struct registry *registry, const struct enclave_recor
 /* Removes a record, and the sockets that are made for its name. The console's file stays. */
 void registry_remove(const struct registry *registry, const char *name);
 
+/* The same of a launcher that is dead. REFUSED: it lives; the name may have been claimed again
+ * since it was found dead. NOT_FOUND: there is no such record any more. */
+RESULT registry_remove_dead(const struct registry *registry, const char *name,
+                            struct detail *detail);
+
 /* Removes the sockets that are made for a name, but not those that others listen at. */
 void registry_remove_sockets(const struct registry *registry, const char *name);
 

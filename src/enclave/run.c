@@ -60,6 +60,10 @@ RESULT run_enclave(const struct run_order *order, struct detail *detail)
     TRY(registry_claim(order->registry, order->record, detail));
     struct result lived = live(order, &watch, detail);
     order->machine->stop(order->machine->context);
+    /* While the name is still ours: the next who claims it may write its console at once. */
+    if (is_ok(lived) && order->record->emulated) {
+        registry_forget_console(order->registry, order->record->name);
+    }
     registry_remove(order->registry, order->record->name);
     return lived;
 }

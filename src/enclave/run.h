@@ -15,7 +15,8 @@ struct run_order {
 };
 
 /* Runs the enclave until it is stopped (OK) or dies (UNAVAILABLE). Whatever the end: the enclave
- * has ended, and its record is removed. The class of a failure to start is that of the step that
+ * has ended, and its record is removed; so is, when it was stopped, the console's file of the
+ * runtime directory. The class of a failure to start is that of the step that
  * failed.
  */
 RESULT run_enclave(const struct run_order *order, struct detail *detail);

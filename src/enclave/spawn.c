@@ -78,7 +78,6 @@ __attribute__((noreturn)) static void give_up(int errors)
 __attribute__((noreturn)) static void become(const char *const *arguments, pid_t parent, int out,
                                              int errors)
 {
-    extern char **environ;
     if (!prepare_child(parent, out, errors)) {
         give_up(errors);
     }
@@ -129,8 +128,7 @@ RESULT spawn_child(const char *const *arguments, int out, struct child *child_ou
         become(arguments, parent, out, writer);
     }
     ENSURE(child.pid > 0, UNAVAILABLE, "cannot start a process");
-    close(writer);
-    writer = -1;
+    close(fd_steal(&writer));
     int error = read_error(reader);
     if (error != 0) {
         reap(child.pid);
@@ -156,6 +154,7 @@ void spawn_end(struct child *child, int patience_ms)
     if (child->fd < 0 || poll(&ended, 1, patience_ms) <= 0) {
         (void)kill(child->pid, SIGKILL);
     }
+    (void)kill(-child->pid, SIGKILL); /* its group is there until it is reaped */
     reap(child->pid);
     if (child->fd >= 0) {
         close(child->fd);

@@ -27,8 +27,8 @@ RESULT spawn_find(const char *name, char *out, size_t size, struct detail *detai
 RESULT spawn_child(const char *const *arguments, int out, struct child *child_out,
                    struct detail *detail);
 
-/* Ends a child: asks it to, and kills it when it has not ended within `patience_ms`. It is reaped
- * afterwards. Does nothing for none. */
+/* Ends a child: asks it to, and kills it when it has not ended within `patience_ms`; then whatever
+ * it started and left in its process group. It is reaped afterwards. Does nothing for none. */
 void spawn_end(struct child *child, int patience_ms);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -223,6 +224,7 @@ void http_loop_free(struct http_loop *loop)
         return;
     }
     (void)work_off_posted(loop);
+    assert(loop->lists[CONNECTION_BUSY].first == NULL); /* nobody is owed an answer any more */
     for (size_t state = 0; state < CONNECTION_STATES; state++) {
         while (loop->lists[state].first != NULL) {
             http_connection_close(loop->lists[state].first);

@@ -45,8 +45,8 @@ typedef void (*http_handler)(struct http_exchange *exchange, void *context);
 
 RESULT http_server_new(const struct http_server_settings *settings, struct http_server **out);
 
-/* Closes everything at once and frees. No exchange may be unanswered, or be answered from now on.
- * Accepts NULL. */
+/* Closes everything at once and frees. No exchange may be unanswered (aborts), or be answered from
+ * now on. Accepts NULL. */
 void http_server_free(struct http_server *server);
 DEFINE_CLEANUP(struct http_server, http_server_free);
 

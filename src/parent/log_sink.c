@@ -105,7 +105,7 @@ void log_sink_format(const uint8_t *line, size_t size, struct buf *out)
     buf_append_text(out, "\n");
 }
 
-/* Gives how many bytes were written: all, unless the file takes no more. */
+/* Gives how many bytes were written: all, unless the file takes no more, as on a full disk. */
 static size_t write_all(int fd, const char *bytes, size_t size)
 {
     size_t done = 0;
@@ -152,9 +152,8 @@ static void *write_lines(void *context)
             return NULL;
         }
         size_t done = write_all(sink->fd, lines.data, lines.size);
-        size_t lost = count_lines(lines.data + done, lines.size - done); /* a full disk */
-        atomic_fetch_sub(&sink->lines, lost);
-        atomic_fetch_add(&sink->dropped, lost);
+        atomic_fetch_add(&sink->lines, count_lines(lines.data, done));
+        atomic_fetch_add(&sink->dropped, count_lines(lines.data + done, lines.size - done));
     }
 }
 
@@ -225,8 +224,9 @@ void log_sink_line(struct log_sink *sink, const uint8_t *line, size_t size)
     if (passes) {
         log_sink_format(line, size, &text);
     }
-    bool queued = passes && is_ok(buf_check(&text)) && queue(sink, &text);
-    atomic_fetch_add(queued ? &sink->lines : &sink->dropped, 1);
+    if (!passes || !is_ok(buf_check(&text)) || !queue(sink, &text)) {
+        atomic_fetch_add(&sink->dropped, 1); /* all others are counted by the writer */
+    }
 }
 
 struct log_sink_counts log_sink_counts(const struct log_sink *sink)

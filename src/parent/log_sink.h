@@ -27,8 +27,9 @@ DEFINE_CLEANUP(struct log_sink, log_sink_free);
 /* Takes a line of at most BOOTSTRAP_LOG_MAX bytes. One thread. */
 void log_sink_line(struct log_sink *sink, const uint8_t *line, size_t size);
 
+/* Of lines whose fate is known; neither ever goes down. */
 struct log_sink_counts {
-    uint64_t lines;   /* written, or about to be */
+    uint64_t lines;   /* written */
     uint64_t dropped; /* too many at a time, not taken by the reader, or by a full disk */
 };
 struct log_sink_counts log_sink_counts(const struct log_sink *sink); /* any thread */

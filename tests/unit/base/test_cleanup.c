@@ -107,5 +107,19 @@ TEST(what_is_stolen_is_not_released)
     CHECK(keep_or_give(NULL, false) == NULL);
 }
 
+static int open_and_steal(void)
+{
+    CLEANUP(fd_close_ptr) int fd = dup(STDOUT_FILENO);
+    return fd_steal(&fd);
+}
+
+TEST(a_descriptor_that_is_stolen_stays_open)
+{
+    int fd = open_and_steal();
+    CHECK(fd >= 0 && fcntl(fd, F_GETFD) >= 0);
+    CHECK(fd_steal(&fd) >= 0 && fd == -1);
+}
+
 HARNESS_TESTS(T(a_lock_lasts_as_long_as_its_scope), T(two_locks_fit_into_one_scope),
-              T(files_are_closed_and_errno_stays), T(what_is_stolen_is_not_released))
+              T(files_are_closed_and_errno_stays), T(what_is_stolen_is_not_released),
+              T(a_descriptor_that_is_stolen_stays_open))

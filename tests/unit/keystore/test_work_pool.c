@@ -100,7 +100,7 @@ TEST(without_threads_the_caller_does_the_work)
     size_t usual = 0;
     CHECK(pthread_getattr_default_np(&before) == 0);
     CHECK(pthread_attr_getstacksize(&before, &usual) == 0);
-    CHECK(set_stack_size((size_t)1 << 46)); /* more than there is: no thread can start */
+    CHECK(set_stack_size((size_t)1 << 47)); /* all addresses there are: no thread can start */
     run_bench(&bench, PIECES, 4);
     CHECK(set_stack_size(usual));
     CHECK(atomic_load(&bench.others) == 0);
