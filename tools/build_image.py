@@ -13,6 +13,7 @@ The same source and the same Debian packages make the same bytes, whoever builds
 signature, which is another one each time.
 """
 import argparse
+import json
 import os
 import pathlib
 import subprocess
@@ -32,6 +33,9 @@ BUILD_TIME = "1970-01-01T00:00:00Z"
 COMPILER = "gcc-12"
 SETTINGS = ("AR", "ARFLAGS", "CC_LD", "CFLAGS", "CPATH", "CPPFLAGS", "C_INCLUDE_PATH", "LDFLAGS", "LIBRARY_PATH",
             "PKG_CONFIG_LIBDIR", "PKG_CONFIG_PATH", "SOURCE_DATE_EPOCH", "STRIP")
+# What of Debian gets into the program; kernel, libcbor and blst are pinned in the tree.
+PACKAGES = ("binutils", COMPILER, "libc6-dev", "libevent-dev", "libjansson-dev", "libseccomp-dev", "libsodium-dev",
+            "libsqlite3-dev", "libssl-dev", "libutf8proc-dev", "libyaml-dev", "node-llhttp")
 
 
 class ImageError(RuntimeError):
@@ -69,6 +73,15 @@ def command_line(emulated: bool) -> str:
     return COMMAND_LINE.read_text(encoding="ascii").strip() + (EMULATED if emulated else "")
 
 
+def metadata() -> str:
+    """Which packages the image was built of, for who wants to build it again. Not measured."""
+    listed = subprocess.run(["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", *PACKAGES],
+                            stdout=subprocess.PIPE, text=True, check=False, env=environment())
+    if listed.returncode != 0:
+        raise ImageError("not all packages are there: tools/packages.sh build enclave installs them")
+    return json.dumps({"Packages": dict(line.split() for line in sorted(listed.stdout.splitlines()))})
+
+
 def suffix(development: bool, emulated: bool) -> str:
     return ("-development" if development else "") + ("-emulated" if emulated else "")
 
@@ -80,13 +93,15 @@ def build(output: pathlib.Path, measurements: pathlib.Path, *, development: bool
         raise ImageError(f"there is no {tool}: make builds it")
     kernel = build_kernel.kernel()
     init = program(development)
-    ramdisk = init.with_name("ramdisk" + suffix(development, emulated))
+    variant = suffix(development, emulated)
+    ramdisk, custom = init.with_name("ramdisk" + variant), init.with_name("metadata.json")
+    custom.write_text(metadata(), encoding="utf-8")
     # Root's alone: the server, which is not root, has no use for its own file.
     run(tool, "eif", "cpio", "--output", ramdisk, "--file", f"init={init}:500")
     options = [] if signing is None else ["--private-key", signing[0], "--signing-certificate", signing[1]]
     run(tool, "eif", "build", "--kernel", kernel / "bzImage", "--cmdline", command_line(emulated),
         "--ramdisk", ramdisk, "--output", output, "--measurements", measurements, "--build-time", BUILD_TIME,
-        "--name", "containment-chamber" + suffix(development, emulated),
+        "--name", "containment-chamber" + variant, "--metadata", custom,
         "--kernel-version", build_kernel.SOURCE.version, *options, stdout=subprocess.DEVNULL)
 
 

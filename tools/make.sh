@@ -242,8 +242,8 @@ check)
     suites build --suite unit --suite fuzz --suite lint
     ;;
 test)
-    tools/packages.sh build scripts test
-    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan
+    tools/packages.sh build scripts test enclave
+    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan reproducible
     ;;
 gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
     tools/packages.sh build scripts test

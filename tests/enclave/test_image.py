@@ -107,10 +107,28 @@ def test_the_kernel_is_the_pinned_one(release, kernel):
     assert release.image.of(eif_reader.KERNEL) == [(kernel / "bzImage").read_bytes()]
 
 
-def test_the_metadata_names_no_machine_and_no_time(release):
-    build = release.image.metadata["BuildMetadata"]
-    assert build["BuildTime"] == "1970-01-01T00:00:00Z"
-    assert release.image.metadata["ImageName"] == "containment-chamber"
+def test_the_metadata_names_packages_and_no_machine_and_no_time(release):
+    metadata = release.image.metadata
+    assert metadata["BuildMetadata"]["BuildTime"] == "1970-01-01T00:00:00Z"
+    assert metadata["ImageName"] == "containment-chamber"
+    packages = metadata["CustomMetadata"]["Packages"]
+    assert packages.keys() == set(build_image.PACKAGES)
+    assert all(re.fullmatch(r"[0-9][\w.+:~-]*", version) for version in packages.values())
+
+
+def test_every_archive_that_is_linked_is_of_a_package_that_is_named(release, tmp_path):
+    """Of the linker's own list of what it took, all that does not come out of the build folder."""
+    folder, listing = build_image.folder_of(False), tmp_path / "map"
+    command = subprocess.run(["ninja", "-C", folder, "-t", "commands", "chamber-enclave"], stdout=subprocess.PIPE,
+                             text=True, check=True).stdout.splitlines()[-1]
+    subprocess.run(f"{command} -Wl,-Map={listing} -o {tmp_path}/program", shell=True, cwd=folder, check=True,
+                   stderr=subprocess.DEVNULL)
+    taken = listing.read_text(encoding="utf-8").split("\nDiscarded input sections")[0]
+    archives = {os.path.realpath(path) for path in re.findall(r"^(/usr/\S+?\.a)\(", taken, re.M)}
+    owners = {line.split(":")[0] for line in subprocess.run(
+        ["dpkg-query", "--search", *archives], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()}
+    assert {"libc6-dev", "libssl-dev", "libsqlite3-dev"} <= owners
+    assert owners - {"libgcc-12-dev"} <= set(build_image.PACKAGES)  # the compiler's own, and of its version
 
 
 # -------------------------------------------------------------------------------------------- what it measures
