@@ -142,7 +142,7 @@ stage_tidy() {
 stage_analyze() {
     configure build-analyze gcc "${analyze[@]}"
     ninja -C build-analyze -t targets all |
-        sed -n 's/^\(src\/.*\.o\|containment-chamber\.p\/.*\.o\): c_COMPILER$/\1/p' |
+        sed -n 's/^\(src\/.*\.o\|containment-chamber\.p\/.*\.o\|chamber-enclave\.p\/.*\.o\): c_COMPILER$/\1/p' |
         xargs ninja -C build-analyze -j "$jobs"
 }
 
