@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -57,10 +58,30 @@ def folder_of(development: bool) -> pathlib.Path:
     return ROOT / ("build-development" if development else "build-image")
 
 
+def options_of(development: bool) -> dict:
+    """What the build of a program for an image is set to; all else of meson's has its default in meson.build."""
+    return {"prefer_static": True, "development_image": development, "buildtype": "debugoptimized", "b_ndebug": "false",
+            "b_sanitize": "none", "fuzzing": False, "c_args": [], "c_link_args": []}
+
+
+def is_set_to(wanted: dict, introspected: list) -> bool:
+    found = {option["name"]: option["value"] for option in introspected}
+    return all(name in found and found[name] == value for name, value in wanted.items())
+
+
+def is_ready(folder: pathlib.Path, development: bool) -> bool:
+    """Somebody may have changed a build folder's options; a release is then not built of what is called one."""
+    if not (folder / "build.ninja").exists():
+        return False
+    told = subprocess.run(["meson", "introspect", "--buildoptions", folder], stdout=subprocess.PIPE, check=False)
+    return told.returncode == 0 and is_set_to(options_of(development), json.loads(told.stdout))
+
+
 def program(development: bool = False) -> pathlib.Path:
     """chamber-enclave as it is in the image: static, and without what only a debugger reads."""
     folder = folder_of(development)
-    if not (folder / "build.ninja").exists():
+    if not is_ready(folder, development):
+        shutil.rmtree(folder, ignore_errors=True)
         run("meson", "setup", folder, "-Dprefer_static=true", f"-Ddevelopment_image={str(development).lower()}",
             cwd=ROOT, stdout=subprocess.DEVNULL)
     # The build speaks on standard error, as all do that this starts.

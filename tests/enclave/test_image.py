@@ -213,6 +213,19 @@ def test_a_release_holds_nothing_of_a_development_build(release, development):
     assert release.image.metadata["ImageName"] != development.image.metadata["ImageName"]
 
 
+@pytest.mark.parametrize("name, value", [
+    ("development_image", True), ("prefer_static", False), ("buildtype", "debug"), ("b_ndebug", "true"),
+    ("c_args", ["-DCHAMBER_DEVELOPMENT"]), ("b_sanitize", "address"), ("fuzzing", None)])
+def test_a_build_folder_that_is_set_otherwise_is_not_used(release, name, value):
+    """As it is, it is taken; with one option changed, or unknown, it is not."""
+    told = json.loads(subprocess.run(["meson", "introspect", "--buildoptions", build_image.folder_of(False)],
+                                     stdout=subprocess.PIPE, check=True).stdout)
+    wanted = build_image.options_of(False)
+    assert build_image.is_set_to(wanted, told)
+    others = [option for option in told if option["name"] != name]
+    assert not build_image.is_set_to(wanted, others + ([] if value is None else [{"name": name, "value": value}]))
+
+
 def test_a_development_build_is_not_made_of_the_programs_for_people():
     listed = subprocess.run(["ninja", "-C", build_image.folder_of(True), "-t", "targets", "all"],
                             stdout=subprocess.PIPE, text=True, check=True).stdout
