@@ -13,8 +13,10 @@ The same source and the same Debian packages make the same bytes, whoever builds
 signature, which is another one each time.
 """
 import argparse
+import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -32,6 +34,9 @@ BUILD_TIME = "1970-01-01T00:00:00Z"
 COMPILER = "gcc-12"
 SETTINGS = ("AR", "ARFLAGS", "CC_LD", "CFLAGS", "CPATH", "CPPFLAGS", "C_INCLUDE_PATH", "LDFLAGS", "LIBRARY_PATH",
             "PKG_CONFIG_LIBDIR", "PKG_CONFIG_PATH", "SOURCE_DATE_EPOCH", "STRIP")
+# What of Debian gets into the program; kernel, libcbor and blst are pinned in the tree.
+PACKAGES = ("binutils", COMPILER, "libc6-dev", "libevent-dev", "libjansson-dev", "libseccomp-dev", "libsodium-dev",
+            "libsqlite3-dev", "libssl-dev", "libutf8proc-dev", "libyaml-dev", "node-llhttp")
 
 
 class ImageError(RuntimeError):
@@ -53,10 +58,30 @@ def folder_of(development: bool) -> pathlib.Path:
     return ROOT / ("build-development" if development else "build-image")
 
 
+def options_of(development: bool) -> dict:
+    """What the build of a program for an image is set to; all else of meson's has its default in meson.build."""
+    return {"prefer_static": True, "development_image": development, "buildtype": "debugoptimized", "b_ndebug": "false",
+            "b_sanitize": "none", "fuzzing": False, "c_args": [], "c_link_args": []}
+
+
+def is_set_to(wanted: dict, introspected: list) -> bool:
+    found = {option["name"]: option["value"] for option in introspected}
+    return all(name in found and found[name] == value for name, value in wanted.items())
+
+
+def is_ready(folder: pathlib.Path, development: bool) -> bool:
+    """Somebody may have changed a build folder's options; a release is then not built of what is called one."""
+    if not (folder / "build.ninja").exists():
+        return False
+    told = subprocess.run(["meson", "introspect", "--buildoptions", folder], stdout=subprocess.PIPE, check=False)
+    return told.returncode == 0 and is_set_to(options_of(development), json.loads(told.stdout))
+
+
 def program(development: bool = False) -> pathlib.Path:
     """chamber-enclave as it is in the image: static, and without what only a debugger reads."""
     folder = folder_of(development)
-    if not (folder / "build.ninja").exists():
+    if not is_ready(folder, development):
+        shutil.rmtree(folder, ignore_errors=True)
         run("meson", "setup", folder, "-Dprefer_static=true", f"-Ddevelopment_image={str(development).lower()}",
             cwd=ROOT, stdout=subprocess.DEVNULL)
     # The build speaks on standard error, as all do that this starts.
@@ -67,6 +92,15 @@ def program(development: bool = False) -> pathlib.Path:
 
 def command_line(emulated: bool) -> str:
     return COMMAND_LINE.read_text(encoding="ascii").strip() + (EMULATED if emulated else "")
+
+
+def metadata() -> str:
+    """Which packages the image was built of, for who wants to build it again. Not measured."""
+    listed = subprocess.run(["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", *PACKAGES],
+                            stdout=subprocess.PIPE, text=True, check=False, env=environment())
+    if listed.returncode != 0:
+        raise ImageError("not all packages are there: tools/packages.sh build enclave installs them")
+    return json.dumps({"Packages": dict(line.split() for line in sorted(listed.stdout.splitlines()))})
 
 
 def suffix(development: bool, emulated: bool) -> str:
@@ -80,13 +114,15 @@ def build(output: pathlib.Path, measurements: pathlib.Path, *, development: bool
         raise ImageError(f"there is no {tool}: make builds it")
     kernel = build_kernel.kernel()
     init = program(development)
-    ramdisk = init.with_name("ramdisk" + suffix(development, emulated))
+    variant = suffix(development, emulated)
+    ramdisk, custom = init.with_name("ramdisk" + variant), init.with_name("metadata.json")
+    custom.write_text(metadata(), encoding="utf-8")
     # Root's alone: the server, which is not root, has no use for its own file.
     run(tool, "eif", "cpio", "--output", ramdisk, "--file", f"init={init}:500")
     options = [] if signing is None else ["--private-key", signing[0], "--signing-certificate", signing[1]]
     run(tool, "eif", "build", "--kernel", kernel / "bzImage", "--cmdline", command_line(emulated),
         "--ramdisk", ramdisk, "--output", output, "--measurements", measurements, "--build-time", BUILD_TIME,
-        "--name", "containment-chamber" + suffix(development, emulated),
+        "--name", "containment-chamber" + variant, "--metadata", custom,
         "--kernel-version", build_kernel.SOURCE.version, *options, stdout=subprocess.DEVNULL)
 
 

@@ -142,7 +142,7 @@ stage_tidy() {
 stage_analyze() {
     configure build-analyze gcc "${analyze[@]}"
     ninja -C build-analyze -t targets all |
-        sed -n 's/^\(src\/.*\.o\|containment-chamber\.p\/.*\.o\): c_COMPILER$/\1/p' |
+        sed -n 's/^\(src\/.*\.o\|containment-chamber\.p\/.*\.o\|chamber-enclave\.p\/.*\.o\): c_COMPILER$/\1/p' |
         xargs ninja -C build-analyze -j "$jobs"
 }
 
@@ -242,8 +242,8 @@ check)
     suites build --suite unit --suite fuzz --suite lint
     ;;
 test)
-    tools/packages.sh build scripts test
-    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan
+    tools/packages.sh build scripts test enclave
+    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan reproducible
     ;;
 gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
     tools/packages.sh build scripts test

@@ -107,10 +107,28 @@ def test_the_kernel_is_the_pinned_one(release, kernel):
     assert release.image.of(eif_reader.KERNEL) == [(kernel / "bzImage").read_bytes()]
 
 
-def test_the_metadata_names_no_machine_and_no_time(release):
-    build = release.image.metadata["BuildMetadata"]
-    assert build["BuildTime"] == "1970-01-01T00:00:00Z"
-    assert release.image.metadata["ImageName"] == "containment-chamber"
+def test_the_metadata_names_packages_and_no_machine_and_no_time(release):
+    metadata = release.image.metadata
+    assert metadata["BuildMetadata"]["BuildTime"] == "1970-01-01T00:00:00Z"
+    assert metadata["ImageName"] == "containment-chamber"
+    packages = metadata["CustomMetadata"]["Packages"]
+    assert packages.keys() == set(build_image.PACKAGES)
+    assert all(re.fullmatch(r"[0-9][\w.+:~-]*", version) for version in packages.values())
+
+
+def test_every_archive_that_is_linked_is_of_a_package_that_is_named(release, tmp_path):
+    """Of the linker's own list of what it took, all that does not come out of the build folder."""
+    folder, listing = build_image.folder_of(False), tmp_path / "map"
+    command = subprocess.run(["ninja", "-C", folder, "-t", "commands", "chamber-enclave"], stdout=subprocess.PIPE,
+                             text=True, check=True).stdout.splitlines()[-1]
+    subprocess.run(f"{command} -Wl,-Map={listing} -o {tmp_path}/program", shell=True, cwd=folder, check=True,
+                   stderr=subprocess.DEVNULL)
+    taken = listing.read_text(encoding="utf-8").split("\nDiscarded input sections")[0]
+    archives = {os.path.realpath(path) for path in re.findall(r"^(/usr/\S+?\.a)\(", taken, re.M)}
+    owners = {line.split(":")[0] for line in subprocess.run(
+        ["dpkg-query", "--search", *archives], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()}
+    assert {"libc6-dev", "libssl-dev", "libsqlite3-dev"} <= owners
+    assert owners - {"libgcc-12-dev"} <= set(build_image.PACKAGES)  # the compiler's own, and of its version
 
 
 # -------------------------------------------------------------------------------------------- what it measures
@@ -193,6 +211,19 @@ def test_a_release_holds_nothing_of_a_development_build(release, development):
         assert sign in development.program, f"{sign} is no sign of a development build any more"
         assert sign not in release.program
     assert release.image.metadata["ImageName"] != development.image.metadata["ImageName"]
+
+
+@pytest.mark.parametrize("name, value", [
+    ("development_image", True), ("prefer_static", False), ("buildtype", "debug"), ("b_ndebug", "true"),
+    ("c_args", ["-DCHAMBER_DEVELOPMENT"]), ("b_sanitize", "address"), ("fuzzing", None)])
+def test_a_build_folder_that_is_set_otherwise_is_not_used(release, name, value):
+    """As it is, it is taken; with one option changed, or unknown, it is not."""
+    told = json.loads(subprocess.run(["meson", "introspect", "--buildoptions", build_image.folder_of(False)],
+                                     stdout=subprocess.PIPE, check=True).stdout)
+    wanted = build_image.options_of(False)
+    assert build_image.is_set_to(wanted, told)
+    others = [option for option in told if option["name"] != name]
+    assert not build_image.is_set_to(wanted, others + ([] if value is None else [{"name": name, "value": value}]))
 
 
 def test_a_development_build_is_not_made_of_the_programs_for_people():
