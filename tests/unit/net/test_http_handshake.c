@@ -51,12 +51,16 @@ static struct http_response large(void)
     return response;
 }
 
+/* What answer_elsewhere() still owes: the server must not be freed before. */
+static atomic_uint owed;
+
 static void *answer_elsewhere(void *context)
 {
     const struct tls_peer *peer = http_exchange_peer(context);
     struct http_response response =
         http_text(200, CONTENT_TYPE_TEXT, peer == NULL ? "nobody" : peer->name);
     http_respond(context, &response);
+    atomic_fetch_sub(&owed, 1);
     return NULL;
 }
 
@@ -67,6 +71,7 @@ static void handle(struct http_exchange *exchange, void *context)
     pthread_t thread;
     (void)context;
     if (strcmp(request->path, "/who") == 0) {
+        atomic_fetch_add(&owed, 1);
         if (is_ok(thread_start(&thread, "answer", answer_elsewhere, exchange))) {
             pthread_detach(thread);
         }
@@ -128,6 +133,9 @@ static void fixture_open(struct fixture *fixture, struct http_server_settings se
 
 static void fixture_close(struct fixture *fixture)
 {
+    for (int i = 0; i < PATIENCE_MS && atomic_load(&owed) > 0; i++) {
+        usleep(1000);
+    }
     http_server_free(fixture->server);
     tls_slot_done(&fixture->slot);
     identity_free(&fixture->identity);
