@@ -89,7 +89,8 @@ static struct http_response document_response(const struct buf *document)
     return json_response(200, &body);
 }
 
-static struct result attest(const struct waiting *waiting, struct buf *out)
+/* False: there is none, and the log says why. */
+static bool attest(const struct waiting *waiting, struct buf *out)
 {
     const struct attestor *attestor = &waiting->attestation->attestor;
     const struct attestation_claims claims = {
@@ -97,26 +98,32 @@ static struct result attest(const struct waiting *waiting, struct buf *out)
         .nonce = { waiting->nonce.bytes, waiting->nonce.size },
         .public_key = { waiting->key, waiting->key_size },
     };
-    TRY(attestor->attest(attestor->context, &claims, out));
-    return buf_check(out);
+    struct result result = OK;
+    result = attestor->attest(attestor->context, &claims, out);
+    if (is_ok(result)) {
+        result = buf_check(out);
+    }
+    if (!is_ok(result) && log_request_allowed()) {
+        log_warn("no attestation document",
+                 LOG_TEXT("request", http_exchange_id(waiting->exchange)),
+                 LOG_TEXT("reason", result.what));
+    }
+    return is_ok(result);
+}
+
+static struct http_response answer(const struct waiting *waiting)
+{
+    BUF document = BUF_INIT(DOCUMENT_MAX);
+    return attest(waiting, &document)
+               ? document_response(&document)
+               : error_response(503, "the security module gave no document; try again");
 }
 
 static void run_waiting(struct task *task)
 {
     CLEANUP(free_ptr) struct waiting *waiting = (struct waiting *)task;
-    BUF document = BUF_INIT(DOCUMENT_MAX);
-    struct result result = attest(waiting, &document);
-    if (is_ok(result)) {
-        struct http_response response = document_response(&document);
-        http_respond(waiting->exchange, &response);
-        return;
-    }
-    if (log_request_allowed()) {
-        log_warn("no attestation document",
-                 LOG_TEXT("request", http_exchange_id(waiting->exchange)),
-                 LOG_TEXT("reason", result.what));
-    }
-    respond_error(waiting->exchange, 503, "the security module gave no document; try again");
+    struct http_response response = answer(waiting);
+    http_respond(waiting->exchange, &response);
 }
 
 /* What binds the document to this connection. */
