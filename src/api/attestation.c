@@ -89,8 +89,7 @@ static struct http_response document_response(const struct buf *document)
     return json_response(200, &body);
 }
 
-/* False: there is none, and the log says why. */
-static bool attest(const struct waiting *waiting, struct buf *out)
+static struct result attest(const struct waiting *waiting, struct buf *out)
 {
     const struct attestor *attestor = &waiting->attestation->attestor;
     const struct attestation_claims claims = {
@@ -98,31 +97,36 @@ static bool attest(const struct waiting *waiting, struct buf *out)
         .nonce = { waiting->nonce.bytes, waiting->nonce.size },
         .public_key = { waiting->key, waiting->key_size },
     };
-    struct result result = OK;
-    result = attestor->attest(attestor->context, &claims, out);
-    if (is_ok(result)) {
-        result = buf_check(out);
-    }
-    if (!is_ok(result) && log_request_allowed()) {
+    TRY(attestor->attest(attestor->context, &claims, out));
+    return buf_check(out);
+}
+
+static struct result answer(const struct waiting *waiting, struct http_response *out)
+{
+    BUF document = BUF_INIT(DOCUMENT_MAX);
+    TRY(attest(waiting, &document));
+    *out = document_response(&document);
+    return OK;
+}
+
+static struct http_response refusal(const struct waiting *waiting, struct result result)
+{
+    if (log_request_allowed()) {
         log_warn("no attestation document",
                  LOG_TEXT("request", http_exchange_id(waiting->exchange)),
                  LOG_TEXT("reason", result.what));
     }
-    return is_ok(result);
-}
-
-static struct http_response answer(const struct waiting *waiting)
-{
-    BUF document = BUF_INIT(DOCUMENT_MAX);
-    return attest(waiting, &document)
-               ? document_response(&document)
-               : error_response(503, "the security module gave no document; try again");
+    return error_response(503, "the security module gave no document; try again");
 }
 
 static void run_waiting(struct task *task)
 {
     CLEANUP(free_ptr) struct waiting *waiting = (struct waiting *)task;
-    struct http_response response = answer(waiting);
+    struct http_response response = { 0 };
+    struct result result = answer(waiting, &response);
+    if (!is_ok(result)) {
+        response = refusal(waiting, result);
+    }
     http_respond(waiting->exchange, &response);
 }
 
