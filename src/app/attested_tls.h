@@ -17,7 +17,7 @@ enum {
     ATTESTED_TLS_RENEW_S = 30 * 60,   /* at the latest … */
     ATTESTED_TLS_RESERVE_S = 15 * 60, /* … and so long before the document's leaf expires */
     ATTESTED_TLS_RETRY_S = 10,        /* after a renewal that failed; also the shortest interval */
-    ATTESTED_TLS_TOLD_EACH = 30,      /* of failures in a row, the first is logged, and each 30th */
+    ATTESTED_TLS_TOLD_EACH = 30,      /* of failures in a row: the first, and each 30th more */
 };
 
 struct attested_tls_settings {

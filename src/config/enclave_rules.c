@@ -77,31 +77,32 @@ static struct result check_protection(const struct config *config, struct detail
     return OK;
 }
 
-static struct result check_vsock_ports(const struct config *config, struct detail *detail)
-{
-    const struct settings *settings = config_settings(config);
-    const struct {
-        const char *name;
-        uint64_t port;
-    } ports[] = {
-        { "server.listen_port", settings->server.listen_port },
-        { "tls.listen_port", settings->tls.listen_port },
-        { "metrics.listen_port", settings->metrics.listen_port },
-    };
-    for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
-        config_say(config, ports[i].name, "0", detail);
-        ENSURE(ports[i].port != 0, BAD_INPUT,
-               "the parent must know an enclave's ports; give one of its own");
-    }
-    return OK;
-}
-
 RESULT enclave_rules_host(const struct config *config, struct detail *detail)
 {
     if (!enclave_rules_apply(config_settings(config))) {
         return OK;
     }
     TRY(check_files(config, detail));
-    TRY(check_protection(config, detail));
-    return check_vsock_ports(config, detail);
+    return check_protection(config, detail);
+}
+
+RESULT enclave_rules_ports(const struct config *config, struct detail *detail)
+{
+    const struct settings *settings = config_settings(config);
+    const struct {
+        const char *name;
+        uint64_t port;
+        bool open;
+    } ports[] = {
+        { "server.listen_port", settings->server.listen_port, true },
+        { "tls.listen_port", settings->tls.listen_port, true },
+        { "metrics.listen_port", settings->metrics.listen_port, settings->metrics.enabled },
+    };
+    bool is_enclave = enclave_rules_apply(settings);
+    for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+        config_say(config, ports[i].name, "0", detail);
+        ENSURE(!is_enclave || !ports[i].open || ports[i].port != 0, BAD_INPUT,
+               "the parent must know an enclave's ports; give one of its own");
+    }
+    return OK;
 }

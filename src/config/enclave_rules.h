@@ -21,4 +21,7 @@ RESULT enclave_rules_signer_state(const struct config *config, struct detail *de
 /* BAD_INPUT: what an enclave does not have (files, a disk), and what it must not go without. */
 RESULT enclave_rules_host(const struct config *config, struct detail *detail);
 
+/* BAD_INPUT: a port of an enclave's that is left to chance. */
+RESULT enclave_rules_ports(const struct config *config, struct detail *detail);
+
 #endif

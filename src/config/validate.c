@@ -165,6 +165,7 @@ RESULT config_validate(const struct config *config, struct detail *detail)
         enclave_rules_attested_tls,
         enclave_rules_signer_state,
         enclave_rules_host,
+        enclave_rules_ports,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         TRY(checks[i](config, detail));

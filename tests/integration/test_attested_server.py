@@ -143,6 +143,25 @@ def test_a_server_whose_first_document_does_not_fit_does_not_start(serve, tmp_pa
         assert f"attested_server: {name}" in server.log_text()
 
 
+def test_it_stops_in_order_and_answers_what_waits(serve):
+    server = serve(renew_seconds=1)
+    asked, held = threading.Event(), threading.Event()
+
+    def hold(payload):
+        asked.set()
+        assert held.wait(PATIENCE_S)
+        return payload
+
+    with AttestedConnection(server.tls_port) as connection:
+        server.module.change = hold
+        connection.ask_only("POST", PATH, {"nonce": NONCE})
+        assert asked.wait(PATIENCE_S)
+        server.process.terminate()
+        held.set()
+        assert connection.answer("POST", PATH).status == 200
+    assert server.process.wait(PATIENCE_S) == 0
+
+
 # ---------------------------------------------------------------------------------------------------- TLS
 
 def test_tls_1_2_is_refused(serve):
