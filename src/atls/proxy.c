@@ -359,23 +359,27 @@ static void part(struct connection *connection)
     free_connection(connection);
 }
 
-static void look_after_carrying(struct connection *connection, uint64_t now_ns)
+/* How long nothing may move. */
+static uint64_t silence_ns(const struct connection *connection)
 {
     bool lingers = connection->flows[TO_SERVER].ended || connection->flows[TO_CLIENT].ended;
     uint64_t limit_ms = connection->proxy->settings.idle_timeout_ms;
-    if (lingers && limit_ms > PROXY_LINGER_MS) {
-        limit_ms = PROXY_LINGER_MS;
-    }
+    limit_ms = lingers && limit_ms > PROXY_LINGER_MS ? PROXY_LINGER_MS : limit_ms;
+    return limit_ms * ns_per_ms;
+}
+
+static void look_after_carrying(struct connection *connection, uint64_t now_ns)
+{
     if (connection->leaving_ns == 0 &&
         (connection->proxy->draining || has_expired(connection, now_ns))) {
         connection->leaving_ns = now_ns;
     }
     bool leaves = connection->leaving_ns != 0;
-    if (leaves && is_quiet(connection, now_ns)) {
-        part(connection);
-    } else if (leaves && now_ns - connection->leaving_ns >= PROXY_GRACE_MS * ns_per_ms) {
+    if (leaves && !is_quiet(connection, now_ns) &&
+        now_ns - connection->leaving_ns >= PROXY_GRACE_MS * ns_per_ms) {
         free_connection(connection);
-    } else if (now_ns - connection->moved_ns >= limit_ms * ns_per_ms) {
+    } else if ((leaves && is_quiet(connection, now_ns)) ||
+               now_ns - connection->moved_ns >= silence_ns(connection)) {
         part(connection);
     }
 }

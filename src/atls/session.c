@@ -249,13 +249,12 @@ static void conclude(struct session *session)
 static void ask(struct session *session)
 {
     bool whole = false;
-    struct result heard = OK;
     detail_set(&session->verdict.detail, "%s", "");
     if (send_question(session) == CHANNEL_FAILED) {
-        heard = FAIL(REFUSED, "the connection was lost");
-    } else {
-        heard = hear_answer(session, &whole);
+        refuse(session, attestation, FAIL(REFUSED, "the connection was lost"));
+        return;
     }
+    struct result heard = hear_answer(session, &whole);
     if (!is_ok(heard)) {
         refuse(session, attestation, heard);
     } else if (whole) {

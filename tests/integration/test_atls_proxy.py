@@ -365,6 +365,24 @@ def test_a_relay_with_the_enclave_s_own_key_is_refused(chain, trust, stack, tmp_
     assert relay.heard_only_questions()
 
 
+def test_another_time_may_be_asked_for(chain, trust, stack):
+    server = stack.enter_context(LyingServer(chain))
+    for hours, reason in ((0, None), (-1, "certificate: certificate: "), (2, "certificate: certificate: ")):
+        at = past(0) + datetime.timedelta(hours=hours)
+        verdict = verify(server.port, trust, "--at", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        assert verdict.code == (FAILED if reason else DONE), verdict
+        assert verdict.report["at"] == at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert reason is None or verdict.report["reason"].startswith(reason)
+
+
+def test_a_server_may_have_a_name(chain, trust, stack, tmp_path):
+    server = stack.enter_context(LyingServer(chain))
+    called = call("atls", "verify", f"localhost:{server.port}", *trust.arguments)
+    assert called.code == DONE, called
+    proxy = stack.enter_context(Proxy(tmp_path, server.port, *trust.arguments, host="localhost"))
+    assert [proxy.ask()[0] for _ in range(3)] == [200] * 3
+
+
 # --------------------------------------------------------------------------------------------- nobody is there
 
 def closed_port() -> int:

@@ -80,8 +80,9 @@ class AttestedServer(Process):
 
 
 class Proxy(Process):
-    def __init__(self, folder: pathlib.Path, port: int, *arguments, environment=None, listen="127.0.0.1:0"):
-        command = [BINARY, "atls", "proxy", "--listen", listen, "--connect", f"127.0.0.1:{port}",
+    def __init__(self, folder: pathlib.Path, port: int, *arguments, environment=None, listen="127.0.0.1:0",
+                 host="127.0.0.1"):
+        command = [BINARY, "atls", "proxy", "--listen", listen, "--connect", f"{host}:{port}",
                    "--log-format", "json", *arguments]
         super().__init__(folder, "proxy", command, environment)
         self.wait_for_start(lambda: self.events("the proxy starts"))

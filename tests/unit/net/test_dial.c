@@ -72,6 +72,7 @@ TEST(a_server_is_reached_by_its_address)
 {
     struct endpoint server;
     CLEANUP(fd_close_ptr) int listener = listen_somewhere(&server);
+    CHECK(listener >= 0);
     struct ending ending = dial(&server);
     CLEANUP(fd_close_ptr) int fd = ending.fd;
     char byte;
@@ -85,6 +86,7 @@ TEST(a_server_is_reached_by_its_name)
 {
     struct endpoint server;
     CLEANUP(fd_close_ptr) int listener = listen_somewhere(&server);
+    CHECK(listener >= 0);
     server = server_of("localhost", server.port);
     struct ending ending = dial(&server); /* over ::1 first, where that is another address */
     CLEANUP(fd_close_ptr) int fd = ending.fd;
@@ -123,6 +125,7 @@ TEST(who_gives_up_hears_nothing)
     struct dial *dial = NULL;
     struct endpoint server;
     CLEANUP(fd_close_ptr) int listener = listen_somewhere(&server);
+    CHECK(listener >= 0);
     CHECK_OK(event_loop_new(&loop));
     CHECK_OK(dialer_new(loop, &server, TIMEOUT_MS, &dialer, &ending.detail));
     CHECK_OK(dial_begin(dialer, on_done, &ending, &dial));
