@@ -16,8 +16,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from test_atls_verify import (BROKEN_CHAINS, CONFIGURATION, NOW, PCR0, SECOND, VECTORS, Attested, Verifier, make, manifest,
-                              pcr0_of)
+from test_atls_verify import (BROKEN_CHAINS, CONFIGURATION, NOW, PCR0, SECOND, VECTORS, Attested, Verifier, make,
+                              manifest, pcr0_of)
 
 DAY = datetime.timedelta(days=1)
 
@@ -97,7 +97,8 @@ BAD_CHAINS = {"expired-1day", "wrong-root", "chain-no-intermediate", "leaf-expir
               "cabundle-empty"}
 BAD_ORDER = {"chain-reversed"}
 # What the tests' own reader of CBOR, which is as strict as ours but for the tag, finds no chain in.
-UNREADABLE = {"truncated-by-1", "trailing-byte", "array-indefinite", "empty", "dup-key-user-data", "payload-trailing", "tag-18"}
+UNREADABLE = {"truncated-by-1", "trailing-byte", "array-indefinite", "empty", "dup-key-user-data", "payload-trailing",
+              "tag-18"}
 
 # None without the vectors: pytest then says that it skips what has no cases, and test_atls_verify.py why.
 CASES = {case["kind"]: case for case in manifest()}
@@ -105,7 +106,8 @@ CASES = {case["kind"]: case for case in manifest()}
 
 def policy_of(case: dict, document: bytes) -> dict:
     registers = case.get("pcr", {"0": pcr0_of(document)})
-    return {"pcrs": {index: [value] for index, value in registers.items()}, "max_age_seconds": case.get("max_age", 3600)}
+    return {"pcrs": {index: [value] for index, value in registers.items()},
+            "max_age_seconds": case.get("max_age", 3600)}
 
 
 def time_of(case: dict) -> datetime.datetime:
@@ -207,7 +209,8 @@ def test_no_flipped_bit_passes_either(judges, chain):
 
 
 # Ours refuses all chains of BROKEN_CHAINS. These pass the others, which judge certificates in general.
-NO_USAGE = {"leaf without constraints", "leaf without usage", "leaf for other than signatures", "instance without usage"}
+NO_USAGE = {"leaf without constraints", "leaf without usage", "leaf for other than signatures",
+            "instance without usage"}
 NO_NEED = {"zonal without a path length", "zonal not critical"}  # AWS's have both
 THEIRS_ACCEPT = NO_USAGE | NO_NEED | {
     "instance may not sign",                                             # it looks at no keyUsage
@@ -228,6 +231,23 @@ def test_broken_chains_pass_others_only_where_listed(judges, kind):
     broken = nitro.make_chain(NOW, plans)
     document = nitro.sign_document(broken, nitro.encode(nitro.payload(broken, NOW, {0: PCR0})))
     assert three(judges, document, broken.root) == (False, kind in THEIRS_ACCEPT, kind in OPENSSL_ACCEPTS)
+
+
+# At the edge of what ours accepts: who else does.
+LIMITS = {
+    "clock of AWS ahead of ours": ("leaf", {"not_before": NOW + 300 * SECOND}, (True, False, False)),
+    "the leaf's last second": ("leaf", {"not_after": NOW}, (True, True, False)),
+    "a longer path allowed": ("zonal", {"path_length": 7}, (True, True, True)),
+    "leaf's constraints not critical": ("leaf", {"constraints_critical": False}, (True, True, True)),
+}
+
+
+@pytest.mark.parametrize("name,changes,accepted", LIMITS.values(), ids=LIMITS.keys())
+def test_chains_at_the_limit_pass_others_but_for_the_clock(judges, name, changes, accepted):
+    plans = nitro.chain_plans(NOW)
+    plans[name] = dataclasses.replace(plans[name], **changes)
+    limit = nitro.make_chain(NOW, plans)
+    assert three(judges, make(limit), limit.root) == accepted
 
 
 # Bundles by the numbers of their certificates, 4 being the leaf, 9 one of another chain; whether the others find a

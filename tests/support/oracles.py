@@ -50,4 +50,5 @@ def oracle(name: str) -> pathlib.Path:
 
 
 def ask(program, *arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S,
+                          check=False)

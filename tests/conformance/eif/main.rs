@@ -40,11 +40,21 @@ fn build(arguments: &[String]) -> Result<(Value, bool), String> {
         ramdisks => (None, ramdisks),
     };
     let mut builder = EifBuilder::new(
-        Path::new(kernel), cmdline.clone(), signer, Sha384::new(), 0, identity());
+        Path::new(kernel),
+        cmdline.clone(),
+        signer,
+        Sha384::new(),
+        0,
+        identity(),
+    );
     for ramdisk in ramdisks {
         builder.add_ramdisk(Path::new(ramdisk));
     }
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(output)
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(output)
         .map_err(|error| error.to_string())?;
     Ok((json!({ "measurements": builder.write_to(&mut file) }), true))
 }
@@ -54,11 +64,17 @@ fn verify(image: &str) -> Result<(Value, bool), String> {
     let mut reader = EifReader::from_eif(image.to_string())?;
     let signed = reader.signature_section.is_some();
     let measurements = get_pcrs(
-        &mut reader.image_hasher, &mut reader.bootstrap_hasher, &mut reader.app_hasher,
-        &mut reader.cert_hasher, Sha384::new(), signed)?;
+        &mut reader.image_hasher,
+        &mut reader.bootstrap_hasher,
+        &mut reader.app_hasher,
+        &mut reader.cert_hasher,
+        Sha384::new(),
+        signed,
+    )?;
     let mut signature = Value::Null;
     if signed {
-        let of_this_image = reader.get_certificate_info(measurements.clone())
+        let of_this_image = reader
+            .get_certificate_info(measurements.clone())
             .map(|_| reader.sign_check == Some(true));
         let by_its_certificate = PcrSignatureChecker::from_eif(image)?.verify();
         signature = json!(of_this_image == Ok(true) && by_its_certificate.is_ok());
@@ -85,7 +101,11 @@ fn main() -> ExitCode {
     match outcome {
         Ok((found, holds)) => {
             println!("{found}");
-            if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if holds {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(reason) => {
             eprintln!("{reason}");
