@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     BUF section = BUF_INIT(4 * EIF_SIGNATURE_MAX);
     write_again(signature, &section);
     if (section.size <= EIF_SIGNATURE_MAX / 2) { /* PEM may be longer than it was */
-        hold(is_ok(eif_signature_read(section.data, section.size, &again, NULL)));
+        hold(is_ok(eif_signature_read((const uint8_t *)section.data, section.size, &again, NULL)));
         hold(pcr_equal(&again->value, &signature->value));
         hold(pcr_equal(&again->certificate->pcr, &signature->certificate->pcr));
         bool is_same = again->cose_size == signature->cose_size &&
