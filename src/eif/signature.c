@@ -134,7 +134,8 @@ RESULT eif_signature_read(const uint8_t *bytes, size_t size, struct eif_signatur
     ENSURE(count == 2, BAD_INPUT, "other members than a certificate and a signature");
     TRY(read_entry(&reader, signature, pem, &pem_size));
     TRY(cbor_read_end(&reader));
-    TRY(eif_certificate_read(pem, pem_size, &signature->certificate, detail));
+    detail_set(detail, "signature section, certificate");
+    TRY(eif_certificate_read(pem, pem_size, &signature->certificate, NULL));
     TRY(read_cose(signature, detail));
     *out = STEAL(signature);
     return OK;
