@@ -101,22 +101,33 @@ static struct result attest(const struct waiting *waiting, struct buf *out)
     return buf_check(out);
 }
 
-static void run_waiting(struct task *task)
+static struct result answer(const struct waiting *waiting, struct http_response *out)
 {
-    CLEANUP(free_ptr) struct waiting *waiting = (struct waiting *)task;
     BUF document = BUF_INIT(DOCUMENT_MAX);
-    struct result result = attest(waiting, &document);
-    if (is_ok(result)) {
-        struct http_response response = document_response(&document);
-        http_respond(waiting->exchange, &response);
-        return;
-    }
+    TRY(attest(waiting, &document));
+    *out = document_response(&document);
+    return OK;
+}
+
+static struct http_response refusal(const struct waiting *waiting, struct result result)
+{
     if (log_request_allowed()) {
         log_warn("no attestation document",
                  LOG_TEXT("request", http_exchange_id(waiting->exchange)),
                  LOG_TEXT("reason", result.what));
     }
-    respond_error(waiting->exchange, 503, "the security module gave no document; try again");
+    return error_response(503, "the security module gave no document; try again");
+}
+
+static void run_waiting(struct task *task)
+{
+    CLEANUP(free_ptr) struct waiting *waiting = (struct waiting *)task;
+    struct http_response response = { 0 };
+    struct result result = answer(waiting, &response);
+    if (!is_ok(result)) {
+        response = refusal(waiting, result);
+    }
+    http_respond(waiting->exchange, &response);
 }
 
 /* What binds the document to this connection. */
@@ -182,7 +193,7 @@ void api_attestation(struct api *api, struct http_exchange *exchange, const char
                                           request->body_size, &nonce, &detail);
     if (!is_ok(read)) {
         detail_line(&detail, read, line, sizeof(line));
-        respond_error(exchange, read.status == STATUS_LIMIT ? 413 : 400, line);
+        respond_error(exchange, request->body_size > ATTESTATION_BODY_MAX ? 413 : 400, line);
         return;
     }
     begin(api->attestation, exchange, &nonce);

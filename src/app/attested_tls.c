@@ -194,6 +194,11 @@ const uint8_t *attested_tls_configuration(const struct attested_tls *tls)
     return tls->settings.configuration;
 }
 
+bool attested_tls_is_renewing(const struct attested_tls *tls)
+{
+    return atomic_load(&tls->renewal) != RENEWAL_NONE;
+}
+
 uint64_t attested_tls_expiry(struct attested_tls *tls)
 {
     return atomic_load(&tls->expiry);

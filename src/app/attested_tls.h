@@ -10,13 +10,14 @@
 #include "base/sha384.h"
 #include "net/tls.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
     ATTESTED_TLS_RENEW_S = 30 * 60,   /* at the latest … */
     ATTESTED_TLS_RESERVE_S = 15 * 60, /* … and so long before the document's leaf expires */
     ATTESTED_TLS_RETRY_S = 10,        /* after a renewal that failed; also the shortest interval */
-    ATTESTED_TLS_TOLD_EACH = 30,      /* of failures in a row, the first is logged, and each 30th */
+    ATTESTED_TLS_TOLD_EACH = 30,      /* of failures in a row: the first, and each 30th more */
 };
 
 struct attested_tls_settings {
@@ -46,6 +47,9 @@ const uint8_t *attested_tls_configuration(const struct attested_tls *tls); /* SH
  * again; an identity that has expired leaves the slot empty: handshakes are refused. Called about
  * every second, one thread. */
 void attested_tls_run(struct attested_tls *tls);
+
+/* Whether one is under way, or its outcome not taken note of yet: the next run will. */
+bool attested_tls_is_renewing(const struct attested_tls *tls);
 
 /* When the certificate in use ends, in seconds since 1970; 0: there is none. Any thread. */
 uint64_t attested_tls_expiry(struct attested_tls *tls);

@@ -272,6 +272,17 @@ static int check(const struct config *config)
     return EXIT_DONE;
 }
 
+/* A file for an enclave can be checked anywhere, but is served by the image's own program alone. */
+static struct result check_place(const struct config *config, struct detail *detail)
+{
+    const char *platform = config_settings(config)->tee.platform;
+    config_say(config, "tee.platform", platform, detail);
+    ENSURE(strcmp(platform, "none") == 0, BAD_INPUT,
+           "runs only in an enclave's image, which the parent gives this file; here it can be "
+           "checked (--check-config)");
+    return OK;
+}
+
 int command_server(int count, char *const *arguments)
 {
     struct options options = { 0 };
@@ -297,6 +308,10 @@ int command_server(int count, char *const *arguments)
     }
     if (options.check) {
         return check(config);
+    }
+    configured = check_place(config, &detail);
+    if (!is_ok(configured)) {
+        return command_usage(&detail, configured);
     }
     enum log_level level = LOG_LEVEL_INFO;
     enum log_format format = LOG_FORMAT_TEXT;

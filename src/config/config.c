@@ -84,6 +84,12 @@ const char *config_origin(const struct config *config, const char *name)
                            : origin_text(&config->origins[setting - config->schema->settings]);
 }
 
+void config_say(const struct config *config, const char *name, const char *value,
+                struct detail *detail)
+{
+    detail_set(detail, "%s = \"%.100s\" (%s)", name, value, config_origin(config, name));
+}
+
 void config_describe(const struct config *config, struct buf *out)
 {
     const struct schema *schema = config->schema;

@@ -26,6 +26,10 @@ const struct schema *config_schema(const struct config *config);
  * "CONTAINMENT_SERVER__LISTEN_PORT", "--server-listen-port". NULL: there is no such setting. */
 const char *config_origin(const struct config *config, const char *name);
 
+/* Says `<setting> = "<value>" (<origin>)` in `detail`, cutting a long value. */
+void config_say(const struct config *config, const char *name, const char *value,
+                struct detail *detail);
+
 /* The effective settings with their origins, one a line, for --check-config. */
 void config_describe(const struct config *config, struct buf *out);
 

@@ -5,6 +5,7 @@
 const struct section sections_table[] = {
     { "server", "The signing API, to which validator clients connect." },
     { "metrics", "Metrics for Prometheus." },
+    { "tee", "Enclaves, which keep the keys from the machine's owner." },
     { "tls", "TLS between validator clients and the signing API." },
     { "tls.file", "Certificate and key from files." },
     { "signing", "How many signatures are computed at once, and how long requests may wait." },

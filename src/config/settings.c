@@ -61,11 +61,17 @@ const struct setting settings_table[] = {
       .help = "Seconds between two updates of the metrics that are sampled rather than counted. An "
               "interval shorter than that of your Prometheus server gains nothing." },
 
-    { CHOICE("tls.mode", tls.mode), .standard = "disabled", .choices = "disabled|file",
+    { CHOICE("tee.platform", tee.platform), .standard = "none", .choices = "none|nitro",
+      .help = "Where the signer runs: nitro is an AWS Nitro Enclave, whose image brings its own "
+              "server, and needs tls.mode atls. There every listen_port is a vsock port, and no "
+              "address plays a part. This version does not run there yet." },
+
+    { CHOICE("tls.mode", tls.mode), .standard = "disabled", .choices = "disabled|file|atls",
       .help =
           "With file, the signing API is served over TLS 1.2 and 1.3 on tls.listen_port with the "
-          "certificate in tls.file, and server.listen_port answers health probes only. With "
-          "disabled, it is served in the clear on server.listen_port." },
+          "certificate in tls.file; with atls, which is for enclaves, over TLS 1.3 with a "
+          "certificate that proves which image runs. Beside both, server.listen_port answers "
+          "health probes only. With disabled, the API is served in the clear there." },
     { NUMBER("tls.listen_port", tls.listen_port), .standard = "9443", .max = PORT_MAX,
       .help = "TCP port of the signing API with TLS, on server.listen_address. 0 takes any free "
               "port, which is for tests." },

@@ -31,6 +31,9 @@ struct settings {
         uint64_t refresh_interval_seconds;
     } metrics;
     struct {
+        char *platform;
+    } tee;
+    struct {
         char *mode;
         uint64_t listen_port;
         struct {

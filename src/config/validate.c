@@ -1,15 +1,10 @@
 #include "config/validate.h"
 
+#include "config/enclave_rules.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
-
-/* Says `<setting> = "<value>" (<origin>)`. */
-static void say(const struct config *config, const char *name, const char *value,
-                struct detail *detail)
-{
-    detail_set(detail, "%s = \"%.100s\" (%s)", name, value, config_origin(config, name));
-}
 
 /* Reads an IP literal of either family; IPv4 goes into IPv6 as ::ffff:a.b.c.d. */
 static bool address_parse(const char *text, struct in6_addr *out)
@@ -46,7 +41,7 @@ static struct result check_address(const struct config *config, const char *name
                                    struct detail *detail)
 {
     struct in6_addr address;
-    say(config, name, value, detail);
+    config_say(config, name, value, detail);
     ENSURE(address_parse(value, &address), BAD_INPUT,
            "not an IP address, such as 127.0.0.1, 0.0.0.0 or ::1");
     return OK;
@@ -92,13 +87,14 @@ static bool has_tls(const struct settings *settings)
 static struct result check_ports(const struct config *config, struct detail *detail)
 {
     const struct settings *settings = config_settings(config);
+    bool vsock = enclave_rules_apply(settings); /* which has ports, and one address */
+    const char *server = vsock ? "::" : settings->server.listen_address;
+    const char *metrics = vsock ? "::" : settings->metrics.listen_address;
     const struct door doors[] = {
-        { "server.listen_port", settings->server.listen_address, settings->server.listen_port,
-          true },
-        { "metrics.listen_port", settings->metrics.listen_address, settings->metrics.listen_port,
+        { "server.listen_port", server, settings->server.listen_port, true },
+        { "metrics.listen_port", metrics, settings->metrics.listen_port,
           settings->metrics.enabled },
-        { "tls.listen_port", settings->server.listen_address, settings->tls.listen_port,
-          has_tls(settings) },
+        { "tls.listen_port", server, settings->tls.listen_port, has_tls(settings) },
     };
     TRY(check_two_doors(config, &doors[0], &doors[1], detail));
     TRY(check_two_doors(config, &doors[0], &doors[2], detail));
@@ -122,10 +118,10 @@ static struct result check_tls(const struct config *config, struct detail *detai
     bool from_files = strcmp(settings->tls.mode, "file") == 0;
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         bool given = paths[i].value[0] != '\0';
-        say(config, "tls.mode", settings->tls.mode, detail);
+        config_say(config, "tls.mode", settings->tls.mode, detail);
         ENSURE(given || !from_files || !paths[i].needed, BAD_INPUT,
                "needs tls.file.cert_path and tls.file.key_path beside it");
-        say(config, paths[i].name, paths[i].value, detail);
+        config_say(config, paths[i].name, paths[i].value, detail);
         ENSURE(!given || from_files, BAD_INPUT, "needs tls.mode: file beside it");
     }
     return OK;
@@ -142,17 +138,18 @@ static struct result check_passwords(const struct config *config, struct detail 
     bool have_directory = directory[0] != '\0';
     bool have_file = file[0] != '\0';
     if (keystores[0] != '\0') {
-        say(config, FILESYSTEM "keystores_path", keystores, detail);
+        config_say(config, FILESYSTEM "keystores_path", keystores, detail);
         ENSURE(have_directory || have_file, BAD_INPUT,
                "needs keystores_passwords_path or keystores_password_file beside it");
-        say(config, FILESYSTEM "keystores_password_file", file, detail);
+        config_say(config, FILESYSTEM "keystores_password_file", file, detail);
         ENSURE(!have_directory || !have_file, BAD_INPUT,
                "contradicts keystores_passwords_path; keep one of the two");
         return OK;
     }
-    say(config,
-        have_file ? FILESYSTEM "keystores_password_file" : FILESYSTEM "keystores_passwords_path",
-        have_file ? file : directory, detail);
+    config_say(config,
+               have_file ? FILESYSTEM "keystores_password_file"
+                         : FILESYSTEM "keystores_passwords_path",
+               have_file ? file : directory, detail);
     ENSURE(!have_directory && !have_file, BAD_INPUT,
            "needs keystores_path, the directory of the keystores that it opens");
     return OK;
@@ -165,6 +162,10 @@ RESULT config_validate(const struct config *config, struct detail *detail)
         check_ports,
         check_tls,
         check_passwords,
+        enclave_rules_attested_tls,
+        enclave_rules_signer_state,
+        enclave_rules_host,
+        enclave_rules_ports,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         TRY(checks[i](config, detail));

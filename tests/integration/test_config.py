@@ -56,6 +56,8 @@ def good_values(setting) -> list[str]:
         return [str(number) for number in (low + 1, low + 2, low + 3) if number <= high]
     if setting.kind == "boolean":
         return [{"true": "false", "false": "true"}[setting.default]] * 3
+    if setting.name == "tee.platform":
+        return ["none"] * 3  # all others are refused: test_an_enclave_needs_what_this_version_does_not_have
     if setting.kind == "choice":
         return [choice for choice in setting.choices if choice != setting.default][:1] * 3
     if setting.name == "network":
@@ -363,3 +365,23 @@ def test_what_stands_behind_an_unknown_name_is_not_repeated(tmp_path, name):
 def test_a_broken_line_of_the_file_is_not_repeated(tmp_path):
     assert "hunter2" not in refuse_file(tmp_path, 'network: "hunter2\n')
     assert "hunter2" not in refuse_file(tmp_path, "network: hoodi\n  password: hunter2: x\n")
+
+
+# ------------------------------------------------------------------------------------------- an enclave's settings
+
+def test_an_enclave_needs_what_this_version_does_not_have(tmp_path):
+    line = refuse_file(tmp_path, "tee: {platform: nitro}\ntls: {mode: atls}\nserver: {listen_port: 9000}\n")
+    assert line.startswith('tee.platform = "nitro" (c.yaml line 1): needs a persistent signer_state')
+    assert refused("server", "-c", "c.yaml", folder=tmp_path) == line  # a start, too
+
+
+@pytest.mark.parametrize("text, wanted", [
+    ("tee: {platform: nitro}", 'tee.platform = "nitro" (c.yaml line 1): needs tls.mode: atls beside it'),
+    ("tls: {mode: atls}", 'tls.mode = "atls" (c.yaml line 1): needs tee.platform: nitro beside it'),
+    ("tee: {platform: nitro}\ntls: {mode: file, file: {cert_path: c, key_path: k}}",
+     'tee.platform = "nitro" (c.yaml line 1): needs tls.mode: atls beside it'),
+    ("tls: {mode: atls, file: {cert_path: c}}", 'tls.file.cert_path = "c" (c.yaml line 1): needs tls.mode: file beside it'),
+    ("tee: {platform: sgx}", "tee.platform"),
+])
+def test_attested_tls_and_an_enclave_need_each_other(tmp_path, text, wanted):
+    assert wanted in refuse_file(tmp_path, text)

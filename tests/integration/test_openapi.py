@@ -28,7 +28,7 @@ def table(name: str) -> set[tuple[str, str]]:
     """The rows of one table of routes in the source."""
     text = (ROOT / "src" / "api" / "api.c").read_text()
     body = re.search(rf"static const struct route {name}\[\] = \{{(.*?)\n\}};", text, re.S)[1]
-    rows = re.findall(r'\{ METHOD_(\w+), "([^"]+)", \w+ \}', body)
+    rows = re.findall(r'\{ METHOD_(\w+), "([^"]+)", \w+, \w+ \}', body)
     assert len(rows) == body.count("METHOD_") == len(set(rows))
     return set(rows)
 
@@ -50,7 +50,18 @@ def path_of(pattern: str, signer) -> str:
     return pattern.replace("{identifier}", signer.pubkeys[0])
 
 
-@pytest.mark.parametrize("pattern", openapi.document()["paths"])
+ENCLAVE_ONLY = ["/attestation"]  # tests/integration/test_attested_server.py
+
+
+@pytest.mark.parametrize("path", ENCLAVE_ONLY)
+def test_what_only_an_enclave_has_is_404_elsewhere(signer, path):
+    for method in METHODS:
+        with Wire(signer.port) as connection:
+            response = connection.send(request(method, path, b"" if method == "GET" else b"{}")).response()
+            assert response.status == 404, (method, response)
+
+
+@pytest.mark.parametrize("pattern", [path for path in openapi.document()["paths"] if path not in ENCLAVE_ONLY])
 def test_the_program_answers_the_documented_methods_and_no_others(signer, pattern):
     known = {method for method, path in documented() if path == pattern}
     allowed = ", ".join(method for method in ["GET", "HEAD", "POST", "DELETE"]

@@ -1,5 +1,7 @@
 #include "exchange.h"
 
+#include "base/sha384.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -49,6 +51,34 @@ const char *http_exchange_id(const struct http_exchange *exchange)
 {
     (void)exchange;
     return "test";
+}
+
+void exchange_exported(const char *label, const void *context, size_t context_size, uint8_t *out,
+                       size_t out_size)
+{
+    uint8_t digest[SHA384_SIZE];
+    CLEANUP(sha384_free_ptr) struct sha384 *hash = sha384_new();
+    sha384_add(hash, label, strlen(label));
+    sha384_add(hash, context, context_size);
+    sha384_value(hash, digest);
+    assert(out_size <= sizeof(digest));
+    memcpy(out, digest, out_size);
+}
+
+struct result http_exchange_export_key(const struct http_exchange *exchange, const char *label,
+                                       const void *context, size_t context_size, uint8_t *out,
+                                       size_t out_size)
+{
+    ENSURE(exchange->is_tls_1_3, REFUSED, "not a TLS 1.3 connection");
+    exchange_exported(label, context, context_size, out, out_size);
+    return OK;
+}
+
+struct result http_exchange_server_key(const struct http_exchange *exchange, struct buf *out)
+{
+    ENSURE(exchange->is_tls_1_3, REFUSED, "not a TLS connection");
+    buf_append_text(out, exchange->server_key);
+    return buf_check(out);
 }
 
 void http_respond(struct http_exchange *exchange, struct http_response *response)

@@ -13,7 +13,13 @@ struct http_exchange {
     pthread_mutex_t mutex;         /* guards the answers: they may come from another thread */
     pthread_cond_t answered;
     size_t answers;
+    bool is_tls_1_3;        /* false at first: in the clear */
+    const char *server_key; /* what is told in place of the certificate's */
 };
+
+/* What is exported in place of keying material: the first of SHA-384(label || context). */
+void exchange_exported(const char *label, const void *context, size_t context_size, uint8_t *out,
+                       size_t out_size);
 
 /* An exchange that asks for `path`, as the server hands it over. */
 void exchange_init(struct http_exchange *exchange, enum http_method method, const char *path);

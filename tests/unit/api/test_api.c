@@ -6,11 +6,25 @@
 
 #include <stdlib.h>
 
+static bool in_enclave = true; /* there is something to attest */
+
+static struct attestation *new_attestation(void)
+{
+    static const uint8_t configuration[SHA384_SIZE];
+    const struct attestor never_asked = { .attest = NULL };
+    struct attestation *attestation = NULL;
+    if (in_enclave && !is_ok(attestation_new(&never_asked, configuration, &attestation))) {
+        abort();
+    }
+    return attestation;
+}
+
 /* A method that no route has: its answer tells the methods that there are, without running one. */
 static const char *methods_of(void (*handle)(struct http_exchange *exchange, void *context),
                               bool key_manager, const char *path)
 {
-    struct api api = { .key_manager.enabled = key_manager };
+    CLEANUP(attestation_free_ptr) struct attestation *attestation = new_attestation();
+    struct api api = { .key_manager.enabled = key_manager, .attestation = attestation };
     EXCHANGE(exchange, METHOD_PATCH, path);
     handle(&exchange, &api);
     unsigned status = exchange_status(&exchange);
@@ -56,13 +70,27 @@ TEST(the_key_manager_is_there_only_when_it_is_switched_on)
     }
 }
 
+TEST(there_is_something_to_attest_in_an_enclave_only)
+{
+    CHECK_TEXT(methods_of(api_handle, false, "/attestation"), "POST");
+    in_enclave = false;
+    const char *methods = methods_of(api_handle, true, "/attestation");
+    struct api api = { .attestation = NULL };
+    EXCHANGE(exchange, METHOD_POST, "/attestation");
+    api_handle(&exchange, &api);
+    in_enclave = true;
+    CHECK_TEXT(methods, "none");
+    CHECK(exchange_status(&exchange) == 404);
+}
+
 TEST(metrics_and_the_api_do_not_answer_at_each_others_port)
 {
     CHECK_TEXT(methods_of(api_handle_metrics, true, "/metrics"), "GET, HEAD");
     CHECK_TEXT(methods_of(api_handle, true, "/metrics"), "none");
-    static const char *const paths[] = { "/upcheck",          "/healthcheck",
-                                         "/reload",           "/api/v1/eth2/sign/0xab",
-                                         "/eth/v1/keystores", "/" };
+    static const char *const paths[] = {
+        "/upcheck",          "/healthcheck", "/reload", "/api/v1/eth2/sign/0xab",
+        "/eth/v1/keystores", "/attestation", "/"
+    };
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         CHECK_TEXT(methods_of(api_handle_metrics, true, paths[i]), "none");
     }
@@ -70,11 +98,16 @@ TEST(metrics_and_the_api_do_not_answer_at_each_others_port)
 
 TEST(a_port_for_health_probes_answers_nothing_else)
 {
-    static const char *const others[] = {
-        "/reload",   "/api/v1/eth2/sign/0xab",  "/metrics",
-        "/",         "/api/v1/eth2/publicKeys", "/eth/v1/keystores",
-        "/upcheck/", "/upcheck/more",           "//upcheck"
-    };
+    static const char *const others[] = { "/reload",
+                                          "/api/v1/eth2/sign/0xab",
+                                          "/metrics",
+                                          "/attestation",
+                                          "/",
+                                          "/api/v1/eth2/publicKeys",
+                                          "/eth/v1/keystores",
+                                          "/upcheck/",
+                                          "/upcheck/more",
+                                          "//upcheck" };
     static const enum http_method methods[] = { METHOD_GET, METHOD_POST, METHOD_DELETE };
     CHECK_TEXT(methods_of(api_handle_health, true, "/upcheck"), "GET, HEAD");
     CHECK_TEXT(methods_of(api_handle_health, true, "/healthcheck"), "GET, HEAD");
@@ -160,11 +193,12 @@ TEST(openapi_yaml_names_the_same_paths_and_methods)
         add_method(line, methods, sizeof(methods));
     }
     CHECK(same_methods(methods, methods_of(api_handle, true, path)));
-    CHECK(count == 7); /* as many as there are in api.c */
+    CHECK(count == 8); /* as many as there are in api.c */
 }
 
 HARNESS_TESTS(T(a_port_for_health_probes_answers_nothing_else),
               T(the_routes_are_those_of_web3signer),
               T(the_key_manager_is_there_only_when_it_is_switched_on),
+              T(there_is_something_to_attest_in_an_enclave_only),
               T(metrics_and_the_api_do_not_answer_at_each_others_port),
               T(openapi_yaml_names_the_same_paths_and_methods))

@@ -40,6 +40,14 @@ static void on_shadowed(struct api *api, struct http_exchange *exchange, const c
     note('s', api, exchange, parameter);
 }
 
+static struct api api;
+static bool is_there; /* what there is only sometimes */
+
+static bool tell_whether(const struct api *of)
+{
+    return is_there && of == &api;
+}
+
 static const struct route routes[] = {
     { METHOD_GET, "/get", on_get, NULL },
     { METHOD_POST, "/post", on_post, NULL },
@@ -50,9 +58,10 @@ static const struct route routes[] = {
     { METHOD_DELETE, "/all", on_delete, NULL },
     { METHOD_POST, "/keys/{key}", on_post, NULL },
     { METHOD_POST, "/keys/known", on_shadowed, NULL },
+    { METHOD_GET, "/sometimes", on_get, NULL },
+    { METHOD_POST, "/sometimes", on_post, tell_whether },
+    { METHOD_GET, "/perhaps", on_get, tell_whether },
 };
-
-static struct api api;
 
 static unsigned dispatch(struct http_exchange *exchange)
 {
@@ -88,6 +97,24 @@ TEST(the_handler_of_method_and_path_is_called_once)
         CHECK(called.api == &api);
         CHECK_TEXT(called.parameter, cases[i].parameter);
     }
+}
+
+TEST(a_route_may_be_there_only_sometimes)
+{
+    EXCHANGE(post, METHOD_POST, "/sometimes");
+    EXCHANGE(get, METHOD_GET, "/perhaps");
+    EXCHANGE(other, METHOD_POST, "/perhaps");
+    EXCHANGE(later_post, METHOD_POST, "/sometimes");
+    EXCHANGE(later_get, METHOD_GET, "/perhaps");
+    is_there = false;
+    CHECK(dispatch(&post) == 405);
+    CHECK_TEXT(post.response.allow, "GET, HEAD");
+    CHECK(dispatch(&get) == 404);
+    CHECK(dispatch(&other) == 404);
+    CHECK(called.calls == 0);
+    is_there = true;
+    CHECK(dispatch(&later_post) == 200 && called.name == 'p');
+    CHECK(dispatch(&later_get) == 200 && called.name == 'g');
 }
 
 TEST(a_path_that_is_no_route_is_404_whatever_the_method)
@@ -282,7 +309,8 @@ TEST(a_full_queue_is_503_and_does_not_count)
     CHECK(atomic_load(&counter) == 0);
 }
 
-HARNESS_TESTS(T(the_handler_of_method_and_path_is_called_once),
+HARNESS_TESTS(T(a_route_may_be_there_only_sometimes),
+              T(the_handler_of_method_and_path_is_called_once),
               T(a_path_that_is_no_route_is_404_whatever_the_method),
               T(another_method_is_405_with_those_that_the_path_has),
               T(without_routes_everything_is_404), T(only_a_503_says_when_to_try_again),

@@ -399,6 +399,19 @@ TEST(a_document_that_does_not_fit_is_said)
     CHECK_FAILS(LIMIT, nsm_attest(&nsm, &nothing, &out));
 }
 
+TEST(a_module_is_an_attestor)
+{
+    const struct attestation_claims claims = { .nonce = { (const uint8_t *)"\x01\x02", 2 } };
+    struct fake fake = { .answers = { ATTEST "a168646f63756d656e7443840102" } };
+    struct nsm nsm = module_of(&fake);
+    const struct attestor attestor = nsm_attestor(&nsm);
+    BUF out = BUF_INIT(64);
+    CHECK_OK(attestor.attest(attestor.context, &claims, &out));
+    CHECK(was_asked(&fake, "a16b4174746573746174696f6ea3"
+                           "69757365725f64617461f6656e6f6e63654201026a7075626c69635f6b6579f6"));
+    CHECK(out.size == 3 && memcmp(out.data, "\x84\x01\x02", 3) == 0);
+}
+
 TEST(where_no_device_is_there_is_no_enclave)
 {
     struct nsm nsm;
@@ -425,5 +438,5 @@ HARNESS_TESTS(
     T(a_register_is_locked), T(nothing_else_is_taken_for_a_lock),
     T(random_numbers_come_in_as_many_answers_as_it_takes), T(no_random_numbers_are_no_answer),
     T(a_document_is_asked_for_with_what_it_is_to_say), T(a_document_that_is_none_is_refused),
-    T(claims_are_bounded), T(a_document_that_does_not_fit_is_said),
+    T(a_module_is_an_attestor), T(claims_are_bounded), T(a_document_that_does_not_fit_is_said),
     T(where_no_device_is_there_is_no_enclave), T(a_device_that_is_no_module_does_not_answer))

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LARGE = 8 * 1024 * 1024, BODY = 1024 * 1024, EXPORTED = 32 };
+enum { LARGE = 8 * 1024 * 1024, BODY = 1024 * 1024, EXPORTED = 32, SPKI_MAX = 256 };
 
 static const char label[] = "EXPORTER-test";
 
@@ -28,6 +28,19 @@ static struct http_response export_key(struct http_exchange *exchange)
     return http_text(200, CONTENT_TYPE_TEXT, text);
 }
 
+static struct http_response server_key(struct http_exchange *exchange)
+{
+    BUF key = BUF_INIT(SPKI_MAX);
+    char text[HEX_TEXT_SIZE(SPKI_MAX)];
+    struct result result = http_exchange_server_key(exchange, &key);
+    if (!is_ok(result)) {
+        return http_text(result.status == STATUS_REFUSED ? 403 : 500, CONTENT_TYPE_TEXT,
+                         result.what);
+    }
+    hex_encode((const uint8_t *)key.data, key.size, text);
+    return http_text(200, CONTENT_TYPE_TEXT, text);
+}
+
 static struct http_response large(void)
 {
     struct http_response response = http_text(200, CONTENT_TYPE_TEXT, "");
@@ -38,12 +51,16 @@ static struct http_response large(void)
     return response;
 }
 
+/* What answer_elsewhere() still owes: the server must not be freed before. */
+static atomic_uint owed;
+
 static void *answer_elsewhere(void *context)
 {
     const struct tls_peer *peer = http_exchange_peer(context);
     struct http_response response =
         http_text(200, CONTENT_TYPE_TEXT, peer == NULL ? "nobody" : peer->name);
     http_respond(context, &response);
+    atomic_fetch_sub(&owed, 1);
     return NULL;
 }
 
@@ -54,6 +71,7 @@ static void handle(struct http_exchange *exchange, void *context)
     pthread_t thread;
     (void)context;
     if (strcmp(request->path, "/who") == 0) {
+        atomic_fetch_add(&owed, 1);
         if (is_ok(thread_start(&thread, "answer", answer_elsewhere, exchange))) {
             pthread_detach(thread);
         }
@@ -61,6 +79,8 @@ static void handle(struct http_exchange *exchange, void *context)
     }
     if (strcmp(request->path, "/export") == 0) {
         response = export_key(exchange);
+    } else if (strcmp(request->path, "/key") == 0) {
+        response = server_key(exchange);
     } else if (strcmp(request->path, "/large") == 0) {
         response = large();
     } else if (strcmp(request->path, "/size") == 0) {
@@ -113,6 +133,9 @@ static void fixture_open(struct fixture *fixture, struct http_server_settings se
 
 static void fixture_close(struct fixture *fixture)
 {
+    for (int i = 0; i < PATIENCE_MS && atomic_load(&owed) > 0; i++) {
+        usleep(1000);
+    }
     http_server_free(fixture->server);
     tls_slot_done(&fixture->slot);
     identity_free(&fixture->identity);
@@ -625,6 +648,52 @@ TEST(without_tls_1_3_there_is_no_key_to_export)
     close(plain);
 }
 
+/* The public key of what this connection was shown, as the client has it. */
+static bool hears_its_key(struct tls_client *client)
+{
+    uint8_t *der = NULL;
+    char text[HEX_TEXT_SIZE(SPKI_MAX)];
+    const X509 *shown = SSL_get0_peer_certificate(client->ssl);
+    int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(shown), &der);
+    if (size <= 0 || size > SPKI_MAX) {
+        return false;
+    }
+    hex_encode(der, (size_t)size, text);
+    OPENSSL_free(der);
+    return client_say(client, "GET /key HTTP/1.1\r\n\r\n") && client_hears(client, text, 1);
+}
+
+TEST(a_handler_knows_the_key_that_its_connection_was_shown)
+{
+    static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+    for (size_t i = 0; i < 2; i++) {
+        FIXTURE(fixture, TLS_LOWEST_1_2);
+        IDENTITY next = identity_named("next");
+        CLIENT before = client_dial(fixture.port, NULL, versions[i]);
+        CHECK(client_shake_hands(&before));
+        CHECK(hears_its_key(&before));
+        tls_slot_put(&fixture.slot, context_of(&next, TLS_LOWEST_1_2));
+        CLIENT after = client_dial(fixture.port, NULL, versions[i]);
+        CHECK(client_shake_hands(&after));
+        CHECK(hears_its_key(&after));
+        tls_slot_put(&fixture.slot, NULL);
+        CHECK(client_say(&before, "GET /upcheck HTTP/1.1\r\n\r\n"));
+        CHECK(client_hears(&before, "/upcheck", 1));
+        CHECK(hears_its_key(&after));
+    }
+}
+
+TEST(without_tls_no_key_was_shown)
+{
+    FIXTURE(fixture, TLS_LOWEST_1_2);
+    int plain = dial(fixture.plain_port);
+    char answer[512] = "";
+    CHECK(send(plain, "GET /key HTTP/1.1\r\n\r\n", 21, MSG_NOSIGNAL) == 21);
+    CHECK(recv(plain, answer, 12, MSG_WAITALL) == 12);
+    CHECK_TEXT(answer, "HTTP/1.1 403");
+    close(plain);
+}
+
 TEST(a_handler_knows_who_the_client_is)
 {
     FIXTURE(fixture, TLS_LOWEST_1_3);
@@ -671,5 +740,6 @@ HARNESS_TESTS(T(requests_are_answered_over_tls), T(handshake_and_requests_may_co
               T(a_handshake_that_does_not_end_is_ended), T(silent_connections_make_room),
               T(many_handshakes_go_on_at_the_same_time), T(a_new_certificate_costs_no_request),
               T(without_a_context_nobody_is_let_in), T(a_drain_closes_what_idles_in_order),
-              T(both_ends_export_the_same_key), T(without_tls_1_3_there_is_no_key_to_export),
-              T(a_handler_knows_who_the_client_is))
+              T(a_handler_knows_the_key_that_its_connection_was_shown),
+              T(without_tls_no_key_was_shown), T(both_ends_export_the_same_key),
+              T(without_tls_1_3_there_is_no_key_to_export), T(a_handler_knows_who_the_client_is))
