@@ -219,7 +219,10 @@ static int print_help(void)
         "  --document FILE       an attestation document by itself\n"
         "  --nonce HEX           of a file: the document must carry this nonce\n\n"
         "exit codes: 0 everything holds, 1 the evidence is refused, or the server does not give\n"
-        "it, 2 wrong call or policy, or nobody answers at HOST:PORT: nothing was checked");
+        "it, 2 wrong call or policy, or nobody answers at HOST:PORT: nothing was checked\n\n"
+        "examples:\n"
+        "  containment-chamber atls verify enclave.example:9443 --policy policy.yaml\n"
+        "  containment-chamber atls verify --certificate signer.pem --policy policy.yaml --json");
     return EXIT_DONE;
 }
 

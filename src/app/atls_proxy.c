@@ -64,7 +64,11 @@ static int print_help(void)
          "  --allow-remote-clients  listen on an address that is not of this machine alone: what\n"
          "                          clients send there is neither encrypted nor authenticated\n"
          "  --log-format FORMAT     text or json\n\n"
-         "exit codes: 0 stopped as asked, 1 failed, 2 wrong call or policy");
+         "exit codes: 0 stopped as asked, 1 failed, 2 wrong call or policy\n\n"
+         "examples:\n"
+         "  containment-chamber atls proxy --listen 127.0.0.1:9000 --connect enclave.example:9443 "
+         "\\\n"
+         "    --policy policy.yaml");
     return EXIT_DONE;
 }
 

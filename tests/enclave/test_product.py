@@ -23,6 +23,7 @@ from fake_vsock import frame
 from keystores import interop_secret
 from nitro_documents import make_chain, with_new_leaf
 from nsm_signer import NsmSigner, now
+from parent import eventually
 from product import DOORS, Product
 from signer import BINARY, EPOCH, PATIENCE_S, attestation, pubkey_of, verifies
 from signing_cases import plain_cases
@@ -276,7 +277,7 @@ def test_a_parent_that_answers_with_rubbish_or_another_configuration_changes_not
         assert signs_directly(product, pubkeys[0], epoch) == 200
         # The true parent comes back, and is told the same enclave's state.
         product.start_parent()
-        product.wait_until_it_serves()
+        eventually(lambda: product.parent.log.count("the enclave is connected") == 2, "the enclave's return")
         assert product.verify(product.policy()).code == 0
         # Told to end, it ends.
         product.parent.process.send_signal(signal.SIGUSR1)
