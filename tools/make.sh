@@ -243,7 +243,8 @@ check)
     ;;
 test)
     tools/packages.sh build scripts test enclave
-    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan reproducible
+    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan \
+        enclave reproducible
     ;;
 gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
     tools/packages.sh build scripts test
@@ -276,6 +277,13 @@ demo)
     tools/packages.sh build scripts
     build_gcc containment-chamber tests/oracle/bls/bls_tool
     "$python" tests/demo/demo.py
+    ;;
+demo-enclave)
+    tools/packages.sh build scripts enclave
+    build_gcc containment-chamber tests/oracle/bls/bls_tool
+    "$python" tools/build_emulator.py >/dev/null
+    "$python" tools/build_image.py --development --emulated
+    "$python" tests/demo/demo_enclave.py build/enclave-development-emulated.eif
     ;;
 bench)
     tools/packages.sh build scripts

@@ -68,7 +68,8 @@ def main() -> None:
         say("Booting the development image in an emulated enclave …")
         with Product(pathlib.Path(folder), pathlib.Path(sys.argv[1]), configuration_of(secret), nsm) as product:
             product.wait_until_it_serves()
-            say("\n".join(line for line in product.enclave.console.splitlines() if "chamber-enclave: " in line))
+            lines = product.enclave.console.splitlines()
+            say("\n".join(line for line in lines if line.startswith("chamber-enclave: ")))
             show_measurements(product)
             policy = product.policy()
             verify(product, policy)

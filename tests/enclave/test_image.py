@@ -17,7 +17,8 @@ SIZE_MAX = 16 << 20
 TOOL = pathlib.Path(os.environ.get("CHAMBER_BINARY", ROOT / "build" / "containment-chamber"))
 # What the enclave's program shows when it was built for development, and only then. Whoever adds something to the
 # development build adds what gives it away.
-DEVELOPMENT_ONLY = [b"DEVELOPMENT BUILD"]
+DEVELOPMENT_ONLY = [b"DEVELOPMENT BUILD", b"DEVELOPMENT IMAGE", b"DEVELOPMENT, PROTECTS NOTHING", b"development.keys",
+                    b"size=64m"]
 # Functions of the program for people, one for each part that the enclave has no use for.
 OF_OTHERS = ["atls_report_text", "command_eif", "command_server", "cpio_write", "eif_inspect", "launcher_start",
              "parent_open", "policy_file_read", "registry_open"]
@@ -210,6 +211,7 @@ def test_a_release_holds_nothing_of_a_development_build(release, development):
     for sign in DEVELOPMENT_ONLY:
         assert sign in development.program, f"{sign} is no sign of a development build any more"
         assert sign not in release.program
+        assert sign not in TOOL.read_bytes()
     assert release.image.metadata["ImageName"] != development.image.metadata["ImageName"]
 
 
