@@ -27,7 +27,8 @@ static const struct setting table[] = {
               "of the parent are sockets beside it, with _ and the port behind the name." },
     { BOOLEAN("enclave.heartbeat", enclave.heartbeat), .standard = "true",
       .help = "Answers on vsock port 9000, where the enclave's init says that it has started. "
-              "Switch it off when what starts the enclave (nitro-cli) listens there itself." },
+              "Switch it off when what starts the enclave (enclave run, nitro-cli) listens there "
+              "itself." },
 
     { LIST("inbound", inbound),
       .standard = "127.0.0.1:9443 -> 9443, 127.0.0.1:9000 -> 9000, 127.0.0.1:3000 -> 3000",
