@@ -27,7 +27,7 @@
 
 enum {
     CONFIGURATION_WAIT_S = 60, /* for a parent that starts at the same time */
-    CONNECT_TIMEOUT_MS = 5000,
+    CONNECT_TIMEOUT_MS = 2000, /* the log is not read meanwhile */
     LOG_BYTES_PER_SECOND = 256 * 1024,
 };
 
