@@ -132,10 +132,12 @@ stage_valgrind() {
     suites build --setup valgrind --suite unit
 }
 
-# clang-tidy over src/. It wants clang's compile commands, and blst's headers, which the build generates.
+# clang-tidy over what is compiled of src/. It wants clang's compile commands, and blst's headers, which the
+# build generates.
 stage_tidy() {
     build_clang
-    find src -name '*.c' -print0 | xargs -0 -P "$jobs" -n 4 clang-tidy -p build-clang --quiet
+    jq -r '.[].file' build-clang/compile_commands.json | sed -n 's#^\.\./src/#src/#p' | sort -u |
+        xargs -P "$jobs" -n 4 clang-tidy -p build-clang --quiet
 }
 
 # gcc's analyzer over src/: compiles its objects only.

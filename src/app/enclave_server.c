@@ -27,7 +27,7 @@
 
 enum {
     CONFIGURATION_WAIT_S = 60, /* for a parent that starts at the same time */
-    CONNECT_TIMEOUT_MS = 5000,
+    CONNECT_TIMEOUT_MS = 2000, /* the log is not read meanwhile */
     LOG_BYTES_PER_SECOND = 256 * 1024,
 };
 
@@ -56,7 +56,7 @@ static void on_shutdown(void *context, const char *reason)
 {
     const struct enclave *enclave = context;
     log_info("the parent asks the enclave to stop", LOG_TEXT("reason", reason));
-    (void)pthread_kill(enclave->main_thread, SIGTERM);
+    (void)pthread_kill(enclave->main_thread, SIGINT);
 }
 
 /* From here on whatever is written to stderr goes to the parent; stdout stays the console. */

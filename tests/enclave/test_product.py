@@ -303,9 +303,9 @@ def test_a_configuration_that_was_tampered_with_shows(development_image, signer,
 
 
 def test_the_certificate_is_renewed_under_load_and_no_request_fails(development_image, tmp_path, pubkeys):
-    """An identity is renewed 15 minutes before its document's leaf ends: here, a minute after the start."""
+    """An identity is renewed 15 minutes before its document's leaf ends: here, half a minute after the start."""
     chain = make_chain(now())
-    with NsmSigner(chain=with_new_leaf(chain, now(), datetime.timedelta(minutes=16))) as nsm:
+    with NsmSigner(chain=with_new_leaf(chain, now(), datetime.timedelta(minutes=15, seconds=30))) as nsm:
         with Product(tmp_path, development_image, CONFIGURATION, nsm) as product:
             product.wait_until_it_serves()
             policy = product.policy()
