@@ -362,7 +362,7 @@ def test_a_shutdown_is_asked_for_by_a_signal(parent):
         read_until(stream, CONFIGURATION)
         one.process.send_signal(signal.SIGUSR1)
         assert read_until(stream, SHUTDOWN) == b"the operator asked for it"
-    assert one.events("SIGUSR1: the enclave is asked to stop")
+    eventually(lambda: one.events("SIGUSR1: the enclave is asked to stop"))
     assert not one.events("SIGUSR1: no enclave is connected that could be asked to stop")
 
 
