@@ -87,8 +87,12 @@ static void on_hangup(void *context)
 static void on_shut_down(void *context)
 {
     struct running *running = context;
-    log_info("SIGUSR1: the enclave is asked to stop");
-    bootstrap_server_shut_down(running->parent.bootstrap, "the operator asked for it");
+    const char *reason = "the operator asked for it";
+    if (bootstrap_server_shut_down(running->parent.bootstrap, reason) > 0) {
+        log_info("SIGUSR1: the enclave is asked to stop");
+    } else {
+        log_warn("SIGUSR1: no enclave is connected that could be asked to stop");
+    }
 }
 
 static void on_tick(void *context)

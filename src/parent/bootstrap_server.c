@@ -1,5 +1,6 @@
 #include "parent/bootstrap_server.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/log.h"
@@ -14,6 +15,7 @@ enum {
     FRAME_MAX = BOOTSTRAP_HEADER_SIZE + BOOTSTRAP_CONFIGURATION_MAX,
     UNSENT_MAX = 2 * FRAME_MAX,
     MS = 1000,
+    SECOND_NS = 1000 * 1000 * 1000,
 };
 
 struct session {
@@ -23,7 +25,16 @@ struct session {
     struct session *previous;
     struct bootstrap_decoder decoder;
     bool greeted;
-    uint64_t dropped; /* log lines, as it said last */
+    bool shut_down; /* SHUTDOWN was sent, after which nothing is */
+    bool is_ours;   /* that it ends */
+    uint8_t nonce[BOOTSTRAP_NONCE_SIZE];
+    uint64_t configured_ns; /* when CONFIGURATION was sent */
+};
+
+/* What an enclave's boot said last, on whichever of its streams. */
+struct boot {
+    uint8_t nonce[BOOTSTRAP_NONCE_SIZE];
+    uint64_t dropped; /* log lines */
 };
 
 struct bootstrap_server {
@@ -31,10 +42,14 @@ struct bootstrap_server {
     struct stream_server *streams;
     struct loop_source *keepalive;
     struct session *sessions;
+    bool closing;
+    struct boot boots[BOOTSTRAP_SESSIONS_MAX]; /* the last of them */
+    size_t next_boot;                          /* the oldest, whose place the next takes */
     atomic_uint_fast64_t connected, greeted, broken, enclave_dropped, health;
 };
 
-static void send_frame(struct session *session, enum bootstrap_type type, const void *payload,
+/* True when it is on its way; what is not ends the stream. */
+static bool send_frame(struct session *session, enum bootstrap_type type, const void *payload,
                        size_t size)
 {
     BUF frame = BUF_INIT(FRAME_MAX);
@@ -45,8 +60,10 @@ static void send_frame(struct session *session, enum bootstrap_type type, const 
     if (!is_ok(result)) {
         log_warn("the enclave is not told", LOG_TEXT("frame", bootstrap_type_name(type)),
                  LOG_TEXT("reason", result.what));
+        session->is_ours = true;
         stream_end(session->stream);
     }
+    return is_ok(result);
 }
 
 static void *open_session(struct stream *stream, void *context)
@@ -67,6 +84,13 @@ static void *open_session(struct stream *stream, void *context)
     return session;
 }
 
+/* One that was given another configuration than its first says nothing, and leaves. */
+static bool left_at_once(const struct session *session)
+{
+    return !session->is_ours && !session->shut_down && !session->server->closing &&
+           clock_monotonic_ns() - session->configured_ns < SECOND_NS;
+}
+
 static void close_session(void *connection)
 {
     struct session *session = connection;
@@ -82,6 +106,10 @@ static void close_session(void *connection)
     if (session->greeted) {
         atomic_fetch_sub(&server->connected, 1);
         log_warn("the enclave is not connected any more");
+        if (left_at_once(session)) {
+            log_warn("the enclave left at once: does it know another configuration?",
+                     LOG_TEXT("configuration_file", server->settings.configuration_file));
+        }
     }
     bootstrap_decoder_done(&session->decoder);
     free(session);
@@ -99,7 +127,7 @@ static void send_credentials(struct session *session)
         detail_line(&detail, got, reason, sizeof(reason));
         log_warn("there are no credentials for the enclave", LOG_TEXT("reason", reason));
     } else if (credentials.size > 0) {
-        send_frame(session, BOOTSTRAP_CREDENTIALS, credentials.data, credentials.size);
+        (void)send_frame(session, BOOTSTRAP_CREDENTIALS, credentials.data, credentials.size);
     }
 }
 
@@ -127,13 +155,16 @@ static bool on_hello(struct session *session, const struct bootstrap_frame *fram
         return false;
     }
     session->greeted = true;
+    session->configured_ns = clock_monotonic_ns();
+    memcpy(session->nonce, frame->payload, sizeof(session->nonce));
     atomic_fetch_add(&session->server->connected, 1);
     atomic_fetch_add(&session->server->greeted, 1);
     atomic_store(&session->server->health, BOOTSTRAP_STARTING);
     log_info("the enclave is connected", LOG_TEXT("nonce", nonce),
              LOG_NUMBER("configuration_bytes", configuration.size));
-    send_frame(session, BOOTSTRAP_CONFIGURATION, configuration.data, configuration.size);
-    send_credentials(session);
+    if (send_frame(session, BOOTSTRAP_CONFIGURATION, configuration.data, configuration.size)) {
+        send_credentials(session);
+    }
     return true;
 }
 
@@ -143,16 +174,32 @@ static bool on_log(struct session *session, const struct bootstrap_frame *frame)
     return true;
 }
 
-/* The number may only grow; an enclave that says otherwise only miscounts itself. */
+static struct boot *boot_of(struct bootstrap_server *server, const struct session *session)
+{
+    for (size_t i = 0; i < BOOTSTRAP_SESSIONS_MAX; i++) {
+        if (memcmp(server->boots[i].nonce, session->nonce, sizeof(session->nonce)) == 0) {
+            return &server->boots[i];
+        }
+    }
+    struct boot *boot = &server->boots[server->next_boot];
+    server->next_boot = (server->next_boot + 1) % BOOTSTRAP_SESSIONS_MAX;
+    *boot = (struct boot){ .dropped = 0 };
+    memcpy(boot->nonce, session->nonce, sizeof(boot->nonce));
+    return boot;
+}
+
+/* The number is told anew on each stream of a boot, and may only grow; an enclave that says
+ * otherwise only miscounts itself. */
 static bool on_dropped(struct session *session, const struct bootstrap_frame *frame)
 {
     uint64_t dropped = 0;
     for (size_t i = 0; i < frame->size; i++) {
         dropped = dropped << 8 | frame->payload[i];
     }
-    if (dropped > session->dropped) {
-        atomic_fetch_add(&session->server->enclave_dropped, dropped - session->dropped);
-        session->dropped = dropped;
+    struct boot *boot = boot_of(session->server, session);
+    if (dropped > boot->dropped) {
+        atomic_fetch_add(&session->server->enclave_dropped, dropped - boot->dropped);
+        boot->dropped = dropped;
     }
     return true;
 }
@@ -186,9 +233,8 @@ static bool on_frame(struct session *session, const struct bootstrap_frame *fram
     return false;
 }
 
-static bool on_bytes(void *connection, const uint8_t *bytes, size_t size)
+static bool take_bytes(struct session *session, const uint8_t *bytes, size_t size)
 {
-    struct session *session = connection;
     for (size_t at = 0; at < size;) {
         struct bootstrap_frame frame;
         size_t used = 0;
@@ -213,15 +259,28 @@ static bool on_bytes(void *connection, const uint8_t *bytes, size_t size)
     return true;
 }
 
+static bool on_bytes(void *connection, const uint8_t *bytes, size_t size)
+{
+    struct session *session = connection;
+    bool goes_on = take_bytes(session, bytes, size);
+    session->is_ours = session->is_ours || !goes_on;
+    return goes_on;
+}
+
 static const struct stream_protocol protocol = { open_session, on_bytes, close_session };
+
+static bool listens(const struct session *session)
+{
+    return session->greeted && !session->shut_down;
+}
 
 static void keep_in_touch(void *context)
 {
     const struct bootstrap_server *server = context;
     const uint8_t serving = BOOTSTRAP_SERVING;
     for (struct session *session = server->sessions; session != NULL; session = session->next) {
-        if (session->greeted) {
-            send_frame(session, BOOTSTRAP_KEEPALIVE, &serving, sizeof(serving));
+        if (listens(session)) {
+            (void)send_frame(session, BOOTSTRAP_KEEPALIVE, &serving, sizeof(serving));
         }
     }
 }
@@ -265,6 +324,7 @@ void bootstrap_server_free(struct bootstrap_server *server)
     if (server == NULL) {
         return;
     }
+    server->closing = true;
     loop_source_free(server->keepalive);
     stream_server_free(server->streams);
     free(server);
@@ -276,20 +336,23 @@ RESULT bootstrap_server_refresh(struct bootstrap_server *server, struct detail *
     const struct credentials_source *source = &server->settings.credentials;
     TRY(source->get(source, &credentials, detail));
     for (struct session *session = server->sessions; session != NULL; session = session->next) {
-        if (session->greeted && credentials.size > 0) {
-            send_frame(session, BOOTSTRAP_CREDENTIALS, credentials.data, credentials.size);
+        if (listens(session) && credentials.size > 0) {
+            (void)send_frame(session, BOOTSTRAP_CREDENTIALS, credentials.data, credentials.size);
         }
     }
     return OK;
 }
 
-void bootstrap_server_shut_down(struct bootstrap_server *server, const char *reason)
+size_t bootstrap_server_shut_down(struct bootstrap_server *server, const char *reason)
 {
+    size_t asked = 0;
     for (struct session *session = server->sessions; session != NULL; session = session->next) {
-        if (session->greeted) {
-            send_frame(session, BOOTSTRAP_SHUTDOWN, reason, strlen(reason));
+        if (listens(session)) {
+            session->shut_down = send_frame(session, BOOTSTRAP_SHUTDOWN, reason, strlen(reason));
         }
+        asked += session->shut_down;
     }
+    return asked;
 }
 
 struct bootstrap_counts bootstrap_server_counts(const struct bootstrap_server *server)

@@ -12,6 +12,7 @@
 #include "parent/credentials.h"
 #include "parent/log_sink.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { BOOTSTRAP_SESSIONS_MAX = 4 }; /* of one enclave; one that was cut may not be seen at once */
@@ -38,14 +39,16 @@ DEFINE_CLEANUP(struct bootstrap_server, bootstrap_server_free);
 /* Gets the credentials again and sends them to who is connected. As the source's get(). */
 RESULT bootstrap_server_refresh(struct bootstrap_server *server, struct detail *detail);
 
-/* Asks the enclave to stop. */
-void bootstrap_server_shut_down(struct bootstrap_server *server, const char *reason);
+/* Asks the enclave to stop: the last that is said to who is connected. Gives how many sessions were
+ * asked, now or before; 0: nobody is connected. */
+size_t bootstrap_server_shut_down(struct bootstrap_server *server, const char *reason);
 
 struct bootstrap_counts {
     uint64_t connected;       /* sessions that have said HELLO, now */
     uint64_t greeted;         /* the same, since the start */
     uint64_t broken;          /* connections that broke the protocol */
-    uint64_t enclave_dropped; /* log lines that the enclave says it dropped */
+    uint64_t enclave_dropped; /* log lines that the enclave says it dropped, each
+                                 once, on however many streams it says so */
     uint64_t health;          /* what it said last, an enum bootstrap_health */
 };
 struct bootstrap_counts bootstrap_server_counts(

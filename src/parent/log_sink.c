@@ -67,7 +67,8 @@ static size_t unwanted_at(const char *text)
     return 0;
 }
 
-/* In a JSON text, control characters below 0x20 are only the space between its tokens. */
+/* In a JSON text of one line, control characters below 0x20 are only the space between its tokens.
+ */
 static void neutralise(char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -78,11 +79,16 @@ static void neutralise(char *text, size_t size)
     }
 }
 
-static void wrap(char *text, size_t size, struct buf *out)
+static void replace_nul(char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         text[i] = text[i] == '\0' ? '?' : text[i];
     }
+}
+
+/* `text` has no NUL in it, but for the one at its end. */
+static void wrap(const char *text, struct buf *out)
+{
     struct json_writer writer = JSON_WRITER(out);
     json_write_open(&writer, NULL, '{');
     json_write_text(&writer, "source", "enclave");
@@ -93,14 +99,23 @@ static void wrap(char *text, size_t size, struct buf *out)
 void log_sink_format(const uint8_t *line, size_t size, struct buf *out)
 {
     char text[BOOTSTRAP_LOG_MAX + 1];
+    const size_t begin = out->size;
     size = size < BOOTSTRAP_LOG_MAX ? size : BOOTSTRAP_LOG_MAX;
     memcpy(text, line, size);
     text[size] = '\0';
-    if (is_object(text, size)) {
+    bool is_json = is_object(text, size);
+    if (is_json) {
         neutralise(text, size);
+        is_json = is_object(text, size); /* two names may have become the same */
+    }
+    if (is_json) {
         buf_append(out, text, size);
     } else {
-        wrap(text, size, out);
+        replace_nul(text, size);
+        wrap(text, out);
+        if (is_ok(buf_check(out))) {
+            neutralise(out->data + begin, out->size - begin);
+        }
     }
     buf_append_text(out, "\n");
 }

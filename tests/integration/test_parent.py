@@ -362,6 +362,78 @@ def test_a_shutdown_is_asked_for_by_a_signal(parent):
         read_until(stream, CONFIGURATION)
         one.process.send_signal(signal.SIGUSR1)
         assert read_until(stream, SHUTDOWN) == b"the operator asked for it"
+    eventually(lambda: one.events("SIGUSR1: the enclave is asked to stop"))
+    assert not one.events("SIGUSR1: no enclave is connected that could be asked to stop")
+
+
+def test_a_shutdown_that_nobody_hears_is_not_said_to_be_asked_for(parent):
+    one = parent()
+    with one.vsock.connect(9001) as silent:  # has not said HELLO
+        one.process.send_signal(signal.SIGUSR1)
+        eventually(lambda: one.events("SIGUSR1: no enclave is connected that could be asked to stop"))
+        assert not one.events("SIGUSR1: the enclave is asked to stop")
+        assert one.stop() == 0
+        assert read_frame(silent) is None
+
+
+def test_a_shutdown_is_the_last_that_is_said(parent, tmp_path):
+    path = tmp_path / "credentials.json"
+    path.write_bytes(b"{}")
+    one = parent(credentials__source="file", credentials__file=path)
+    with one.greet() as told, one.greet() as other:
+        for stream in (told, other):
+            assert [read_frame(stream)[0] for _ in range(2)] == [CONFIGURATION, CREDENTIALS]
+        for times in (1, 2):  # one asks again, as nothing seems to happen
+            one.process.send_signal(signal.SIGUSR1)
+            eventually(lambda count=times: len(one.events("SIGUSR1: the enclave is asked to stop")) == count)
+        assert read_until(told, SHUTDOWN) and read_until(other, SHUTDOWN)
+        with one.greet() as later:  # is told what is not told to those two
+            assert [read_frame(later)[0] for _ in range(2)] == [CONFIGURATION, CREDENTIALS]
+            one.process.send_signal(signal.SIGHUP)
+            read_until(later, CREDENTIALS)
+            read_until(later, KEEPALIVE)  # ten seconds later
+            assert one.stop() == 0
+            assert read_frame(told) is None and read_frame(other) is None
+
+
+LEFT = "the enclave left at once: does it know another configuration?"
+
+
+def test_an_enclave_that_leaves_at_once_is_said_to_know_another_configuration(parent):
+    one = parent()
+
+    def leaves():
+        with one.greet() as stream:
+            read_until(stream, CONFIGURATION)
+        eventually(lambda: one.metric("containment_parent_enclave_connected") == 0)
+        return one.events(LEFT)
+
+    left = eventually(leaves)  # again, if we or the parent did not run for a second
+    assert left[0]["configuration_file"] == str(one.configuration) and left[0]["level"] == "warn"
+
+
+def test_other_ends_say_nothing_of_configurations(parent):
+    one = parent()
+    with one.greet() as broken:
+        read_until(broken, CONFIGURATION)
+        broken.send(b"garbage")
+        assert broken.ended()
+    with one.greet() as stopped:
+        read_until(stopped, CONFIGURATION)
+        one.process.send_signal(signal.SIGUSR1)
+        read_until(stopped, SHUTDOWN)
+    one.configuration.write_bytes(b"")
+    with one.greet() as refused_:
+        assert refused_.ended()
+    one.configuration.write_bytes(CONFIGURATION_TEXT)
+    with one.greet() as stays, one.greet() as another:
+        read_until(another, CONFIGURATION)
+        for _ in range(2):  # ten seconds lie between them
+            read_until(another, KEEPALIVE)
+        another.close()
+        eventually(lambda: one.metric("containment_parent_enclave_connected") == 1)
+        assert one.stop() == 0
+    assert len(one.events("the enclave is not connected any more")) == 4 and not one.events(LEFT)
 
 
 def test_what_the_enclave_says_of_itself_is_seen(parent):
@@ -375,6 +447,30 @@ def test_what_the_enclave_says_of_itself_is_seen(parent):
         assert one.metric("containment_parent_enclave_connected") == 1
     eventually(lambda: one.metric("containment_parent_enclave_connected") == 0)
     assert one.metric("containment_parent_enclave_state") == 0
+
+
+def test_lost_lines_are_counted_once_for_each_boot(parent):
+    """An enclave tells the sum since its start anew on each of its streams."""
+    one = parent()
+
+    def lost_after(*told: tuple[int, int]) -> float:
+        with contextlib.ExitStack() as stack:
+            for boot, lines in told:
+                stream = stack.enter_context(one.vsock.connect(9001))
+                before = len(one.out_lines())
+                stream.send(frame(HELLO, bytes([boot]) * 32) + frame(DROPPED, struct.pack(">Q", lines)))
+                stream.send(frame(LOG, b'{"end":true}'))
+                eventually(lambda count=before: len(one.out_lines()) > count)
+            return one.metric("containment_parent_enclave_log_lost_total")
+
+    assert lost_after((1, 7)) == 7
+    assert lost_after((1, 7)) == 7
+    assert lost_after((1, 9)) == 9
+    assert lost_after((2, 9)) == 18  # another boot
+    assert lost_after((2, 10), (2, 10), (2, 11)) == 20  # several streams of one
+    assert lost_after((1, 9)) == 20
+    assert lost_after((2, 3)) == 20  # it cannot go down
+    assert lost_after((3, 1), (4, 1), (5, 1), (2, 11)) == 23
 
 
 GREETING = frame(HELLO, bytes(32))

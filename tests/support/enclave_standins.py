@@ -122,7 +122,7 @@ def check_machine(o: dict) -> str:
     device = matching(r"socket,id=c,path=(/[^,]+)", o["-chardev"])[1]
     if not stat.S_ISSOCK(os.stat(device).st_mode):
         wrong("the vsock device has no socket")
-    if (o["-accel"], o["-cpu"]) not in {("kvm", "host"), ("tcg", "max")}:
+    if (o["-accel"], o["-cpu"]) not in {("kvm", "host"), ("tcg", "max,-avx,-avx2")}:
         wrong("accelerator and CPU")
     clock = r" tsc=reliable tsc_early_khz=\d{6,8}" if o["-accel"] == "tcg" else ""
     matching("reboot=t chamber.parent_cid=2" + clock, o["-append"])

@@ -2,8 +2,9 @@
 
 #include "harness.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { TIMEOUT_MS = 60 * 1000 };
 
@@ -97,9 +98,14 @@ TEST(a_server_is_reached_by_its_name)
 
 TEST(a_port_where_nobody_listens_is_named)
 {
-    struct endpoint server;
-    int listener = listen_somewhere(&server);
-    close(listener);
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof(address);
+    /* Bound, so that nobody else listens there meanwhile. */
+    CLEANUP(fd_close_ptr) int holder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(holder, (struct sockaddr *)&address, size) == 0);
+    CHECK(getsockname(holder, (struct sockaddr *)&address, &size) == 0);
+    const struct endpoint server = server_of("127.0.0.1", ntohs(address.sin_port));
     struct ending ending = dial(&server);
     char wanted[DETAIL_SIZE];
     snprintf(wanted, sizeof(wanted), "tcp:127.0.0.1:%u (Connection refused)", server.port);

@@ -181,6 +181,12 @@ static bool wait_until_all_are_gone(const struct fixture *fixture, uint64_t dial
     return wait_until_empty(fixture);
 }
 
+/* Waits now and then, so that a server that is behind never has one connection too many. */
+static bool leaves_room(const struct fixture *fixture, uint64_t dialled)
+{
+    return dialled % 16 != 0 || wait_until_all_are_gone(fixture, dialled);
+}
+
 /* Whether a client that does everything right is served now. */
 static bool serves(const struct fixture *fixture)
 {
@@ -376,14 +382,15 @@ TEST(a_client_may_leave_at_every_byte)
     CHECK(first > 100 && size > first);
     size_t step = getenv("CHAMBER_VALGRIND") == NULL ? 1 : 17;
     uint64_t dialled = 1;
-    for (size_t cut = 0; cut < first; cut += step, dialled++) {
+    for (size_t cut = 0; cut < first; cut += step) {
         int fd = dial(fixture.port);
         CHECK(fd >= 0);
         CHECK(send(fd, recorded, cut, MSG_NOSIGNAL) == (ssize_t)cut);
         close(fd);
+        CHECK(leaves_room(&fixture, ++dialled));
     }
-    CHECK(wait_until_all_are_gone(&fixture, dialled));      /* else the next may be one too many */
     for (size_t cut = 1; cut < size - first; cut += step) { /* after the server's answer */
+        CHECK(leaves_room(&fixture, dialled++));
         CLIENT client = client_dial(fixture.port, NULL, 0);
         SSL_do_handshake(client.ssl);
         CHECK(client_flush(&client));
@@ -395,7 +402,7 @@ TEST(a_client_may_leave_at_every_byte)
         int there = BIO_read(SSL_get_wbio(client.ssl), rest, sizeof(rest));
         CHECK(there >= (int)cut && send(client.fd, rest, cut, MSG_NOSIGNAL) == (ssize_t)cut);
     }
-    CHECK(wait_until_empty(&fixture));
+    CHECK(wait_until_all_are_gone(&fixture, dialled));
     CHECK(serves(&fixture));
 }
 

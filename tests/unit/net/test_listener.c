@@ -30,10 +30,10 @@ static void heard_done(struct heard *heard)
     }
 }
 
-static int dial_port(uint16_t port)
+static int dial_address(const char *host, uint16_t port)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                   .sin_addr.s_addr = inet_addr(host),
                                    .sin_port = htons(port) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
@@ -41,6 +41,11 @@ static int dial_port(uint16_t port)
         return -1;
     }
     return fd;
+}
+
+static int dial_port(uint16_t port)
+{
+    return dial_address("127.0.0.1", port);
 }
 
 static struct endpoint loopback(uint32_t port)
@@ -72,13 +77,19 @@ TEST(a_freed_listener_is_gone)
     CLEANUP(event_loop_free_ptr) struct event_loop *loop = NULL;
     struct listener *listener = NULL;
     struct heard heard = { .wanted = 1 };
-    const struct endpoint endpoint = loopback(0);
+    struct endpoint endpoint = loopback(0);
     struct detail detail;
+    /* An address of our own in 127/8, so that nobody else listens at that port meanwhile. */
+    unsigned own = (unsigned)getpid();
+    snprintf(endpoint.host, sizeof(endpoint.host), "127.%u.%u.%u", 1 + own % 250,
+             1 + own / 250 % 250, 1 + own / (250 * 250) % 250);
     CHECK_OK(event_loop_new(&loop));
     CHECK_OK(listener_new(loop, &endpoint, on_accepted, &heard, &listener, &detail));
     uint16_t port = listener_port(listener);
+    CLEANUP(fd_close_ptr) int before = dial_address(endpoint.host, port);
+    CHECK(before >= 0);
     listener_free(listener);
-    CHECK(dial_port(port) == -1);
+    CHECK(dial_address(endpoint.host, port) == -1);
     listener_free(NULL);
 }
 

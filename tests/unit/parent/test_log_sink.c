@@ -32,6 +32,10 @@ TEST(lines_become_one_object_each)
         { "\x1b[31m", 5, "{\"source\":\"enclave\",\"line\":\"\\u001b[31m\"}\n" },
         { "\xff", 1, "{\"source\":\"enclave\",\"line\":\"?\"}\n" },
         { "\xe2\x80\xa8", 3, "{\"source\":\"enclave\",\"line\":\"\\u2028\"}\n" },
+        { "\xe2\x80\xaex", 4, "{\"source\":\"enclave\",\"line\":\"\?\?\?x\"}\n" },
+        { "{\xe2\x81\xa6", 4, "{\"source\":\"enclave\",\"line\":\"{\?\?\?\"}\n" },
+        { "{\"\x7f\":1,\"?\":2}", 13,
+          "{\"source\":\"enclave\",\"line\":\"{\\\"?\\\":1,\\\"?\\\":2}\"}\n" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         BUF out = BUF_INIT(TEXT_MAX);
