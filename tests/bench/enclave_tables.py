@@ -51,7 +51,7 @@ def memory_section(steps: dict[int, str | None], resident: list[dict[str, int]])
     works = [memory for memory, failure in steps.items() if failure is None]
     fails = [(memory, failure) for memory, failure in steps.items() if failure is not None]
     if works:
-        lines += ["", f"The smallest enclave that boots and signs, of {', '.join(map(str, steps))} MiB: **{min(works)} MiB**."]
+        lines += ["", f"The smallest enclave that boots and signs each time, of {', '.join(map(str, steps))} MiB: **{min(works)} MiB**."]
         lines += [f"With {memory} MiB: `{failure}`." for memory, failure in fails]
     return section("Memory", *lines)
 

@@ -96,6 +96,27 @@ def test_what_is_measured_quickly_is_not_written_down():
     assert done.returncode == 2 and "too little" in done.stderr
 
 
+def test_what_a_busy_machine_measures_is_not_written_down(monkeypatch, capsys):
+    monkeypatch.setattr(script.os, "getloadavg", lambda: (script.QUIET_LOAD + 0.1, 0.0, 0.0))
+    monkeypatch.setattr(script, "measure_all", lambda *_: pytest.fail("it measures"))
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--write"])
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    assert ended.value.code == 2 and "load average 1.1" in capsys.readouterr().err
+
+
+def test_memory_that_is_enough_only_now_and_then_is_too_little(tmp_path, monkeypatch):
+    tried = []
+
+    def signs_with(_folder, _images, _nsm, memory_mib):
+        tried.append(memory_mib)
+        return "too little" if len(tried) == 5 else None
+
+    monkeypatch.setattr(enclave_boot, "signs_with", signs_with)
+    assert enclave_boot.memory_steps(tmp_path, None, None, (3, 2, 1), 3) == {3: None, 2: "too little"}
+    assert tried == [3, 3, 3, 2, 2]
+
+
 def test_writing_changes_its_own_section_alone(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_bytes(PAGE.read_bytes())
