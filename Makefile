@@ -9,9 +9,11 @@
 #                 SIGNING_KEY=FILE SIGNING_CERTIFICATE=FILE
 #   make reproducible   builds the image twice, elsewhere and as somebody else, and compares
 #   make bench    measures against the bare BLS signature
+#   make bench-enclave   measures the enclave's image, its parent and attested TLS
 #   make fuzz asan tsan valgrind analyze lint     one kind of test alone
 #   make clean    removes the build folders
-targets := all demo demo-enclave check test test-enclave eif reproducible bench fuzz asan tsan valgrind analyze lint clean
+targets := all demo demo-enclave check test test-enclave eif reproducible bench bench-enclave fuzz asan tsan valgrind \
+           analyze lint clean
 
 .PHONY: $(targets)
 .DEFAULT_GOAL := all

@@ -292,6 +292,12 @@ bench)
     build_gcc containment-chamber tests/oracle/bls/bls_tool
     "$python" tests/bench/run.py
     ;;
+bench-enclave)
+    tools/packages.sh build scripts test enclave
+    build_gcc containment-chamber tests/oracle/bls/bls_tool tests/support/attested_server
+    "$python" tools/build_emulator.py >/dev/null
+    "$python" tests/bench/enclave.py
+    ;;
 clean)
     rm -rf build build-*
     ;;
