@@ -76,11 +76,6 @@ suites() { # folder option...
     meson test -C "$folder" --no-rebuild --print-errorlogs --num-processes "$jobs" "$@"
 }
 
-# Time limits only end what hangs: a machine that others use as well may stand still for a while.
-patient_suites() { # folder option...
-    suites "$@" --timeout-multiplier 5
-}
-
 # The sanitizers of Debian 12 do not know the address spaces of newer kernels; where the kernel lets us,
 # their programs run without randomised addresses.
 without_randomisation() {
@@ -114,12 +109,12 @@ integration() { # folder runner...
 
 stage_gcc() {
     build_gcc
-    patient_suites build
+    suites build
 }
 
 stage_clang() {
     build_clang
-    patient_suites build-clang --suite unit
+    suites build-clang --suite unit
 }
 
 stage_asan() {
@@ -246,7 +241,7 @@ all)
 check)
     tools/packages.sh build scripts test
     build_gcc
-    patient_suites build --suite unit --suite fuzz --suite lint
+    suites build --suite unit --suite fuzz --suite lint
     ;;
 test)
     tools/packages.sh build scripts test enclave
