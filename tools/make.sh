@@ -200,6 +200,7 @@ run_stages() { # name[+name]...
     logs=$(mktemp -d)
     for group in "$@"; do
         IFS=+ read -ra names <<<"$group"
+        echo "=== ${names[*]}: running"
         for name in "${names[@]}"; do
             run_stage "$name" "$logs" &
         done

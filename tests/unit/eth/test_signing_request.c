@@ -19,8 +19,8 @@ static const char *with(const char *text, const char *from, const char *to)
         printf("# \"%s\" is not in the body\n", from);
         return "not JSON";
     }
-    snprintf(next, TEXT_SIZE, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    return next;
+    int size = snprintf(next, TEXT_SIZE, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    return size < TEXT_SIZE ? next : "not JSON";
 }
 
 /* The body with another first member. */
