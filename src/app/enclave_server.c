@@ -31,6 +31,8 @@ enum {
     LOG_BYTES_PER_SECOND = 256 * 1024,
 };
 
+static const uint64_t second_ns = 1000000000U;
+
 struct enclave {
     const struct boot_line *line;
     pthread_t main_thread; /* which waits for the signals */
@@ -39,6 +41,7 @@ struct enclave {
     struct config *config;
     struct attested_tls *tls;
     uint8_t configuration[SHA384_SIZE];
+    bool is_lost; /* the parent */
 };
 
 static int connect_to_parent(void *context)
@@ -113,6 +116,21 @@ static RESULT make_identity(struct enclave *enclave, struct detail *detail)
     return attested_tls_new(&settings, &enclave->tls, detail);
 }
 
+/* Without a parent nobody reaches the enclave, nor hears of it: better a new one than half of one.
+ */
+static void watch_parent(struct enclave *enclave)
+{
+    uint64_t limit = config_settings(enclave->config)->tee.parent_timeout_seconds;
+    uint64_t unheard = bootstrap_client_unheard_ns(enclave->parent) / second_ns;
+    if (unheard >= limit && !enclave->is_lost) {
+        enclave->is_lost = true;
+        dprintf(STDOUT_FILENO, "chamber-enclave: server: the parent is lost\n");
+        log_error("nothing was heard of the parent for too long; the enclave ends",
+                  LOG_NUMBER("seconds", unheard));
+        (void)raise(SIGINT);
+    }
+}
+
 static void tick(void *context, struct stack *stack, bool serves)
 {
     struct enclave *enclave = context;
@@ -123,6 +141,7 @@ static void tick(void *context, struct stack *stack, bool serves)
         health = is_up ? BOOTSTRAP_SERVING : BOOTSTRAP_UNHEALTHY;
     }
     bootstrap_client_health(enclave->parent, health);
+    watch_parent(enclave);
 }
 
 /* On the console as well, which is seen in debug mode and under the emulator. */
@@ -168,6 +187,7 @@ int enclave_server(const struct boot_line *line)
     }
     log_start(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
     int status = serve(&enclave);
+    status = enclave.is_lost ? EXIT_FAILED : status;
     attested_tls_free(enclave.tls);
     config_free(enclave.config);
     nsm_close(&enclave.nsm);

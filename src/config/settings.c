@@ -66,6 +66,10 @@ const struct setting settings_table[] = {
               "server, and needs tls.mode atls. There every listen_port is a vsock port, and no "
               "address plays a part. It also needs stores that outlive the enclave, which "
               "this version does not have: only its development image runs there." },
+    { NUMBER("tee.parent_timeout_seconds", tee.parent_timeout_seconds), .standard = "300",
+      .min = 30, .max = 24 * HOUR_SECONDS,
+      .help = "Seconds after which an enclave that hears nothing of its parent ends, so that a new "
+              "one can be started. Longer than a restart of the parent's program takes." },
 
     { CHOICE("tls.mode", tls.mode), .standard = "disabled", .choices = "disabled|file|atls",
       .help =

@@ -32,6 +32,7 @@ struct settings {
     } metrics;
     struct {
         char *platform;
+        uint64_t parent_timeout_seconds;
     } tee;
     struct {
         char *mode;

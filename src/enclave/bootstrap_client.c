@@ -40,6 +40,7 @@ struct bootstrap_client {
     atomic_uint health;
     atomic_bool stopping;
     atomic_uint_fast64_t connections, broken, credentials, dropped;
+    atomic_uint_fast64_t parent_heard_ns; /* a whole frame of who gave the configuration */
     bool running;
     pthread_t thread;
     /* The thread's own from here. */
@@ -108,10 +109,9 @@ static void on_shutdown(struct bootstrap_client *client, const struct bootstrap_
     }
 }
 
-static struct result on_frame(void *context, const struct bootstrap_frame *frame)
+static struct result take_frame(struct bootstrap_client *client,
+                                const struct bootstrap_frame *frame)
 {
-    struct bootstrap_client *client = context;
-    client->heard_ns = client->now_ns;
     switch (frame->type) {
     case BOOTSTRAP_CONFIGURATION:
         return on_configuration(client, frame);
@@ -128,6 +128,17 @@ static struct result on_frame(void *context, const struct bootstrap_frame *frame
         break; /* the decoder lets none of them pass */
     }
     return FAIL(REFUSED, "a frame that only the enclave may send");
+}
+
+static struct result on_frame(void *context, const struct bootstrap_frame *frame)
+{
+    struct bootstrap_client *client = context;
+    client->heard_ns = client->now_ns;
+    TRY(take_frame(client, frame));
+    if (client->configured) {
+        atomic_store(&client->parent_heard_ns, client->now_ns);
+    }
+    return OK;
 }
 
 /* ---- what the parent is told */
@@ -505,6 +516,13 @@ void bootstrap_client_health(struct bootstrap_client *client, enum bootstrap_hea
     if (atomic_exchange(&client->health, (unsigned)health) != (unsigned)health) {
         wake(client);
     }
+}
+
+uint64_t bootstrap_client_unheard_ns(struct bootstrap_client *client)
+{
+    uint64_t heard = atomic_load(&client->parent_heard_ns);
+    uint64_t now = clock_monotonic_ns();
+    return heard == 0 || now < heard ? 0 : now - heard;
 }
 
 struct bootstrap_client_counts bootstrap_client_counts(struct bootstrap_client *client)

@@ -73,6 +73,10 @@ RESULT bootstrap_client_credentials(struct bootstrap_client *client, struct secr
  * thread. */
 void bootstrap_client_health(struct bootstrap_client *client, enum bootstrap_health health);
 
+/* For how long, in nanoseconds, nothing was heard of a parent that gave the configuration; 0 until
+ * the first did. Any thread. */
+uint64_t bootstrap_client_unheard_ns(struct bootstrap_client *client);
+
 /* All since the start. Any thread. */
 struct bootstrap_client_counts {
     uint64_t connections; /* that brought the configuration */

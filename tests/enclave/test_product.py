@@ -15,13 +15,16 @@ import ssl
 import subprocess
 import threading
 import time
+import types
 
 import build_image
+import lodestar
 import pytest
 from commands import call
 from fake_vsock import frame
 from keystores import interop_secret
 from nitro_documents import make_chain, with_new_leaf
+from node_client import ClientError, NodeClient
 from nsm_signer import NsmSigner, now
 from parent import eventually
 from product import DOORS, Product
@@ -149,6 +152,18 @@ def test_a_double_vote_is_412_and_the_same_vote_is_signed_again(door, pubkeys, e
 
 def test_the_keys_are_those_of_the_configuration(door, pubkeys):
     assert sorted(door.get("/api/v1/eth2/publicKeys").json) == sorted(pubkeys)
+
+
+def test_a_real_validator_client_signs_through_the_proxy(door, pubkeys, tmp_path):
+    """Lodestar's, which knows nothing of enclaves."""
+    with contextlib.closing(NodeClient("validator", tmp_path / "client")) as client:
+        served = types.SimpleNamespace(port=door.port, pubkeys=pubkeys[5:])
+        pair = lodestar.Pair(served, client, "mainnet", EPOCH, tmp_path)
+        assert client.getKeys(url=pair.url) == sorted(pubkeys)
+        assert pair.post("ATTESTATION", pubkeys[5])["right"]
+        assert pair.sign(pair.store(pubkeys[6]), "BLOCK_V2", pubkeys[6])["right"]
+        with pytest.raises(ClientError):
+            pair.post("ATTESTATION", pubkeys[5], seed=2)
 
 
 def test_the_port_in_the_clear_answers_health_and_nothing_else(product, pubkeys, epoch):
@@ -285,6 +300,16 @@ def test_a_parent_that_answers_with_rubbish_or_another_configuration_changes_not
         assert "server: exited with status 0" in product.enclave.console
         assert "the enclave ends" in product.enclave.console
         assert '"stopped"' in product.enclave_log
+
+
+def test_an_enclave_that_has_lost_its_parent_ends(development_image, signer, tmp_path):
+    configuration = CONFIGURATION.replace(b"  platform: nitro\n", b"  platform: nitro\n  parent_timeout_seconds: 30\n")
+    with Product(tmp_path, development_image, configuration, signer) as product:
+        product.wait_until_it_serves()
+        product.parent.kill()
+        product.enclave.wait_for_end()
+        assert "chamber-enclave: server: the parent is lost" in product.enclave.console
+        assert "server: exited with status 1" in product.enclave.console
 
 
 def test_a_configuration_that_was_tampered_with_shows(development_image, signer, tmp_path):

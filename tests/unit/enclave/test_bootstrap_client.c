@@ -333,6 +333,23 @@ TEST(a_parent_that_is_silent_is_given_up_before_and_after_the_configuration)
     CHECK(counts(&bench).broken >= 2);
 }
 
+TEST(how_long_the_parent_was_not_heard_is_told)
+{
+    BENCH(bench);
+    begin(&bench);
+    bench.stream = parent_accept(&bench.parent, NULL);
+    (void)__real_poll(NULL, 0, 20); /* a connection alone is no parent */
+    CHECK(bootstrap_client_unheard_ns(bench.client) == 0);
+    CHECK(parent_configures(bench.stream, "c"));
+    EVENTUALLY(counts(&bench).connections == 1);
+    EVENTUALLY(bootstrap_client_unheard_ns(bench.client) >= 50 * MS);
+    CHECK(parent_sends(bench.stream, "CCBP\x01\x06\0\0\0\0\0\x01\x01", 13)); /* KEEPALIVE */
+    EVENTUALLY(bootstrap_client_unheard_ns(bench.client) < 50 * MS);
+    hang_up(&bench);
+    bench.stream = parent_accept(&bench.parent, NULL); /* connected, but not by who knows us */
+    EVENTUALLY(bootstrap_client_unheard_ns(bench.client) >= 50 * MS);
+}
+
 TEST(half_a_frame_is_silence_too)
 {
     BENCH(bench);
@@ -846,7 +863,7 @@ HARNESS_TESTS(T(the_configuration_comes_byte_for_byte_whatever_its_size),
               T(a_stream_that_is_cut_anywhere_is_followed_by_another),
               T(what_is_not_the_protocol_ends_the_stream_and_is_counted),
               T(a_parent_that_is_silent_is_given_up_before_and_after_the_configuration),
-              T(half_a_frame_is_silence_too),
+              T(how_long_the_parent_was_not_heard_is_told), T(half_a_frame_is_silence_too),
               T(a_parent_that_cuts_each_stream_is_tried_again_with_growing_pauses),
               T(a_configuration_alone_does_not_shorten_the_pause_but_a_steady_stream_does),
               T(the_state_is_told_after_the_configuration_when_it_changes_and_now_and_then),
