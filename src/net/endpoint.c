@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/vm_sockets.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -358,55 +357,26 @@ uint16_t endpoint_bound_port(int fd)
                                          : 0;
 }
 
+bool endpoint_fixed_address(const struct endpoint *endpoint, struct endpoint_address *out)
+{
+    switch (endpoint->kind) {
+    case ENDPOINT_TCP:
+        return literal_address(endpoint, out);
+    case ENDPOINT_VSOCK:
+        *out = vsock_address(endpoint);
+        return true;
+    case ENDPOINT_UNIX:
+    case ENDPOINT_UDS:
+        *out = unix_address(endpoint->host);
+        return true;
+    }
+    return false;
+}
+
 bool endpoint_is_name(const struct endpoint *endpoint)
 {
     struct endpoint_address ignored;
-    return endpoint->kind == ENDPOINT_TCP && !literal_address(endpoint, &ignored);
-}
-
-static struct result resolve_name(const struct endpoint *endpoint, struct endpoint_addresses *out,
-                                  struct detail *detail)
-{
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-    struct addrinfo *list = NULL;
-    char service[sizeof("4294967295")];
-    snprintf(service, sizeof(service), "%u", endpoint->port);
-    int failed = getaddrinfo(endpoint->host, service, &hints, &list);
-    if (failed != 0) {
-        detail_set(detail, "%s (%s)", endpoint->host, gai_strerror(failed));
-        ENSURE(failed != EAI_NONAME && failed != EAI_NODATA, NOT_FOUND, "no such host");
-        return FAIL(UNAVAILABLE, "the name cannot be resolved now");
-    }
-    out->count = 0;
-    for (const struct addrinfo *entry = list; entry != NULL; entry = entry->ai_next) {
-        if (out->count < ENDPOINT_ADDRESSES_MAX &&
-            entry->ai_addrlen <= sizeof(out->items[0].address)) {
-            struct endpoint_address *item = &out->items[out->count++];
-            *item = (struct endpoint_address){ .size = entry->ai_addrlen };
-            memcpy(&item->address, entry->ai_addr, entry->ai_addrlen);
-        }
-    }
-    freeaddrinfo(list);
-    ENSURE(out->count > 0, NOT_FOUND, "no such host");
-    return OK;
-}
-
-RESULT endpoint_resolve(const struct endpoint *endpoint, struct endpoint_addresses *out,
-                        struct detail *detail)
-{
-    out->count = 1;
-    switch (endpoint->kind) {
-    case ENDPOINT_TCP:
-        return literal_address(endpoint, &out->items[0]) ? OK : resolve_name(endpoint, out, detail);
-    case ENDPOINT_VSOCK:
-        out->items[0] = vsock_address(endpoint);
-        return OK;
-    case ENDPOINT_UNIX:
-    case ENDPOINT_UDS:
-        out->items[0] = unix_address(endpoint->host);
-        return OK;
-    }
-    return FAIL(BAD_INPUT, "not an endpoint");
+    return !endpoint_fixed_address(endpoint, &ignored);
 }
 
 RESULT endpoint_connect(const struct endpoint_address *address, unsigned timeout_ms, int *fd_out)

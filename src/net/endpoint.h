@@ -69,6 +69,8 @@ struct endpoint_addresses {
     size_t count; /* at least 1 */
 };
 
+/* The address of all endpoints but names. False: it is a host name, which must be looked up. */
+bool endpoint_fixed_address(const struct endpoint *endpoint, struct endpoint_address *out);
 /* True for a host name, whose resolution blocks for as long as the network likes. */
 bool endpoint_is_name(const struct endpoint *endpoint);
 
