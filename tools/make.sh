@@ -185,35 +185,21 @@ what_failed() { # name log
         cut -c 1-300 | tail -n 20 || tail -n 20 "$2"
 }
 
-# Runs one stage, as a shell of its own: within a condition, bash would go on after errors. Leaves its log, how
-# long it took and, when it failed, a mark.
-run_stage() { # name folder
-    local begin=$SECONDS
-    tools/make.sh "$1" >"$2/$1.log" 2>&1 || touch "$2/$1.failed"
-    echo "$((SECONDS - begin))" >"$2/$1.seconds"
-}
-
-# Runs stages in turn, whatever becomes of each, and those joined by a "+" side by side: one that mostly waits
-# beside one that computes. The last lines say what failed, how it went and how long each took.
-run_stages() { # name[+name]...
-    local group name names logs failed=() summary='' total=$SECONDS
+# Runs stages in turn, whatever becomes of each; the last lines say what failed, how it went and how long each
+# took. Each is a shell of its own: within a condition, bash would go on after errors.
+run_stages() { # name...
+    local name begin summary='' failed=() total=$SECONDS logs
     logs=$(mktemp -d)
-    for group in "$@"; do
-        IFS=+ read -ra names <<<"$group"
-        echo "=== ${names[*]}: running"
-        for name in "${names[@]}"; do
-            run_stage "$name" "$logs" &
-        done
-        wait
-        for name in "${names[@]}"; do
-            echo "=== $name"
-            cat "$logs/$name.log"
-            [ ! -e "$logs/$name.failed" ] || failed+=("$name")
-            summary+=", $name $(cat "$logs/$name.seconds")s"
-        done
+    for name in "$@"; do
+        begin=$SECONDS
+        echo "=== $name"
+        if ! tools/make.sh "$name" 2>&1 | tee "$logs/$name"; then
+            failed+=("$name")
+        fi
+        summary+=", $name $((SECONDS - begin))s"
     done
     for name in "${failed[@]}"; do
-        what_failed "$name" "$logs/$name.log"
+        what_failed "$name" "$logs/$name"
     done
     rm -rf "$logs"
     summary="${summary#, }, all $((SECONDS - total))s"
@@ -259,8 +245,8 @@ check)
     ;;
 test)
     tools/packages.sh build scripts test enclave
-    run_stages gcc clang asan tsan valgrind analyze tidy integration+enclave integration_asan+integration_tsan \
-        reproducible
+    run_stages gcc clang asan tsan valgrind analyze tidy integration integration_asan integration_tsan \
+        enclave reproducible
     ;;
 gcc | clang | asan | tsan | valgrind | analyze | tidy | integration | integration_asan | integration_tsan)
     tools/packages.sh build scripts test

@@ -100,7 +100,8 @@ def test_the_configuration_arrives_byte_for_byte(parent, peer, tmp_path, name):
     one = parent(configuration_file=path)
     client = peer()
     eventually(lambda: client.told_bytes("configuration") == [text])
-    assert one.events("the enclave is connected")[-1]["configuration_bytes"] == len(text)
+    connected = eventually(lambda: one.events("the enclave is connected"))
+    assert connected[-1]["configuration_bytes"] == len(text)
 
 
 def test_an_enclave_that_is_there_first_waits_for_its_parent(parent, peer):

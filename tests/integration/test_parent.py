@@ -149,7 +149,7 @@ def test_a_name_that_does_not_exist_ends_the_enclaves_connection_and_is_counted(
     with one.vsock.connect(8443) as inside:
         assert inside.ended()
     eventually(lambda: one.relay_metric("failed_total") == 1)
-    assert one.events("a relay's target cannot be resolved")
+    eventually(lambda: one.events("a relay's target cannot be resolved"))
 
 
 def test_a_client_that_has_said_all_still_gets_its_answer(parent):
@@ -330,7 +330,7 @@ def test_a_configuration_that_is_gone_or_too_long_ends_the_stream(parent):
     one.configuration.unlink()
     with one.greet() as stream:
         assert read_frame(stream) is None
-    assert len(one.events("the enclave gets no configuration")) == 3
+    eventually(lambda: len(one.events("the enclave gets no configuration")) == 3)
 
 
 def test_without_a_source_there_are_no_credentials(parent):
