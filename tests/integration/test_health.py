@@ -181,7 +181,7 @@ def test_a_database_that_is_taken_away_is_told_and_nothing_that_needs_it_is_sign
     assert signer.get("/upcheck").status == 200
     assert metric(signer, "containment_healthy") == 0
     assert metric(signer, 'containment_signing_requests_total{status="store_failed",operation="ATTESTATION"}') == 1
-    [line] = [line for line in signer.log() if line["message"] == DOWN]
+    [line] = signer.wait_for(lambda: [line for line in signer.log() if line["message"] == DOWN])
     assert line["level"] == "error" and "restart the signer" in line["reason"]
 
     if how != "restored":

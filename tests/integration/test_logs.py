@@ -40,7 +40,7 @@ def lines_of(signer, answer) -> list[dict]:
 
 def whole(signer) -> bytes:
     """The log as far as its last line is complete."""
-    raw = signer.log_path.read_bytes()
+    raw = signer.log_bytes()
     return raw[:raw.rfind(b"\n") + 1]
 
 
@@ -62,7 +62,7 @@ def test_every_line_is_one_json_object_in_the_documented_form(start):
     (signer.keys_folder / "broken.yaml").write_text("type: nonsense\n")
     do_everything(signer)
     signer.stop()
-    events = read_json(signer.log_path.read_bytes())
+    events = read_json(signer.log_bytes())
     assert {event["level"] for event in events} >= {"debug", "info", "warn"}
     times = [event["time"] for event in events]
     assert times == sorted(times)
@@ -83,7 +83,7 @@ def test_text_lines_say_the_same_as_json(start):
         signer.stop()
         varying = ("time", "listen_port", "metrics_port", "request", "milliseconds")
         events = [{name: str(value).replace(str(signer.folder), "") for name, value in event.items() if name not in varying}
-                  for event in read(signer.log_path.read_bytes())]
+                  for event in read(signer.log_bytes())]
         logs[form] = sorted(events, key=str)  # threads write, so neighbours may change places
     assert logs["text"] == logs["json"]
 
@@ -105,7 +105,7 @@ def test_a_level_leaves_out_what_is_below_it(start, level):
     assert signer.sign(attestation(EPOCH + 1, EPOCH + 2)).status == 503
     signer.wait_for(lambda: signer.get("/healthcheck").status == 503)
     signer.stop()
-    found = {event["level"] for event in read_json(signer.log_path.read_bytes())}
+    found = {event["level"] for event in read_json(signer.log_bytes())}
     assert found == set(LEVELS[LEVELS.index(level):])
 
 
@@ -231,7 +231,7 @@ def test_clients_cannot_write_lines_or_fields(start):
             signer.sign(text.encode())
             send_raw(signer, text)
         signer.stop()
-        events = read(signer.log_path.read_bytes())
+        events = read(signer.log_bytes())
         assert {event["level"] for event in events} <= {"debug", "info", "warn"}
         assert all(f'"{event["message"]}"' in sentences() for event in events)
         assert sum(event["message"] == "not signed" for event in events) >= 3 * len(HOSTILE)
@@ -255,7 +255,7 @@ def test_file_names_cannot_write_lines(start):
     signer.post("/reload")
     signer.wait_for(lambda: signer.get("/reload").json["status"] == "completed_with_errors")
     signer.stop()
-    bad = [event for event in read_json(signer.log_path.read_bytes()) if event["message"] == "a key could not be loaded"]
+    bad = [event for event in read_json(signer.log_bytes()) if event["message"] == "a key could not be loaded"]
     assert len(bad) == len(HOSTILE)
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 
+import log_thread
 from commands import clean_environment
 from parent import eventually
 from signer import BINARY, PATIENCE_S, SANITIZER
@@ -28,6 +29,8 @@ class Process:
                                             env=clean_environment(environment))
 
     def log_text(self) -> str:
+        if self.process.poll() is None:
+            log_thread.settle(self.process.pid)
         return self.log.read_text(errors="replace")
 
     def events(self, event: str) -> list[dict]:

@@ -14,6 +14,7 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 
+import log_thread
 from signer import BINARY, PATIENCE_S, ROOT
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -107,6 +108,7 @@ class Shell:
     def run(self, text: str) -> tuple[str, int]:
         """The output of a command, and its exit code."""
         background = text.endswith(" &")
+        log_thread.settle_children(self.bash.pid)
         for shown, real in self.ports.items():
             text = text.replace(f":{shown}", f":{real}")
         self.bash.stdin.write(f"{text}\nprintf '\\n%s %d\\n' '{END}' $?\n")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import log_thread
 from commands import clean_environment
 from fake_vsock import HELLO, FakeVsock, frame
 from signer import BINARY, PATIENCE_S, SANITIZER
@@ -58,6 +59,8 @@ class Parent:
         return len(self.events("relay")) == wanted and bool(self.events("parent starts"))
 
     def log_text(self) -> str:
+        if self.process is not None and self.process.poll() is None:
+            log_thread.settle(self.process.pid)
         return (self.folder / "log").read_text(errors="replace")
 
     def events(self, event: str) -> list[dict]:

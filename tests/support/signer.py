@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+import log_thread
 import openapi
 from keystores import interop_secret
 
@@ -111,12 +112,17 @@ class Signer:
     def log_path(self) -> pathlib.Path:
         return self.folder / "log"
 
-    def log(self) -> list[dict]:
-        lines = self.log_path.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+    def log_bytes(self) -> bytes:
+        """All that was logged up to now."""
+        if self.process is not None and self.process.poll() is None:
+            log_thread.settle(self.process.pid)
+        return self.log_path.read_bytes()
 
     def log_text(self) -> str:
-        return self.log_path.read_text(errors="replace")
+        return self.log_bytes().decode(errors="replace")
+
+    def log(self) -> list[dict]:
+        return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
 
     def start(self) -> "Signer":
         with self.log_path.open("ab") as log:
